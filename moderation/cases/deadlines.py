@@ -32,8 +32,7 @@ from moderation.model.facts import (
     TaskOpened,
 )
 from moderation.policy import Policy
-from moderation.rooms.measures import answers_for
-from moderation.rooms.measures import rectify_neglected_room as room_neglected
+from moderation.rooms.measures import answers_for, rectify_neglected_room
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId, UserId
 
@@ -193,19 +192,15 @@ def _passed_on(waiting: WaitingCase, state: CaseState, late: tuple[UserId, ...])
     if level == "operator":
         yield TaskOpened(room=case.room, task="case", n=case.n, subject=case.subject)
         if state != "appealed" and waiting.room_answers:
-            yield from _room_bears_it(waiting, waiting.next_case + len(late))
-
-
-def _room_bears_it(waiting: WaitingCase, n: int) -> Iterator[Fact]:
-    yield from room_neglected(
-        room=waiting.context.room,
-        in_force=waiting.measures,
-        owner=answers_for(waiting.duty),
-        n=n,
-        now_ms=waiting.now_ms,
-        policy=waiting.policy,
-        on=-1,
-    )
+            yield from rectify_neglected_room(
+                room=waiting.context.room,
+                in_force=waiting.measures,
+                owner=answers_for(waiting.duty),
+                n=waiting.next_case + len(late),
+                now_ms=waiting.now_ms,
+                policy=waiting.policy,
+                on=-1,
+            )
 
 
 def _waits_on(waiting: WaitingCase, state: CaseState) -> Iterator[Fact]:

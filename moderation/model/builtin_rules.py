@@ -84,24 +84,22 @@ OWN_RULES: dict[str, OwnRule] = {
     JOIN_WAVE: OwnRule(grade="minor"),
     IN_WAVE: OwnRule(grade="minor"),
 }
+_OF_OPERATOR = OwnRule(card=True)  # a rule of the operator's, or of a room
 
 
 def decided_by(rule: str) -> Asked:
     """Return the lowest level that may decide a case under this rule."""
-    own = OWN_RULES.get(rule)
-    return own.decided_by if own else "managers"
+    return OWN_RULES.get(rule, _OF_OPERATOR).decided_by
 
 
 def has_card(rule: str) -> bool:
     """Return whether a case under this rule is shown in the desk from the beginning."""
-    own = OWN_RULES.get(rule)
-    return own is None or own.card
+    return OWN_RULES.get(rule, _OF_OPERATOR).card
 
 
 def ledger_of(rule: str) -> Ledger:
     """Return the ledger in which a case under this rule counts."""
-    own = OWN_RULES.get(rule)
-    return own.ledger if own else "credit"
+    return OWN_RULES.get(rule, _OF_OPERATOR).ledger
 
 
 def report_rule(settings: ReportSettings) -> RuleBase:

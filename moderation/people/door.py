@@ -1,11 +1,7 @@
 """The door of a room that asks for verification: who is let in, and what those who knock are told."""
 
 from moderation.model.context import Context, PersonView, RoomView
-from moderation.model.facts import (
-    DoorAnswer,
-    DoorAnswered,
-    Fact,
-)
+from moderation.model.facts import DoorAnswer, DoorAnswered, Fact
 from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId, UserId

@@ -13,10 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from moderation.model.context import InForce
-from moderation.model.facts import (
-    OF_ROOMS,
-    KeptStep,
-)
+from moderation.model.facts import OF_ROOMS, KeptStep
 from moderation.values.ids import UserId
 from moderation.values.power_levels import INVITING, Power
 

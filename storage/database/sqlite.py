@@ -64,11 +64,6 @@ def migrate(path: Path) -> None:
         _upgrade(path)
 
 
-def is_older(path: Path) -> bool:
-    """Tell whether opening the file migrates it."""
-    return path.exists() and schema_of(path) not in (None, schemas()[-1])
-
-
 def _create(path: Path) -> None:
     with closing(sqlite3.connect(path, timeout=BUSY_MS / 1000)) as connection:
         connection.executescript(f"{_SHRINKING}; BEGIN IMMEDIATE; {tables_sql()};")

@@ -46,9 +46,8 @@ class Bundle:
         info.create_system, info.external_attr, info.compress_type = 3, _MODE, zipfile.ZIP_DEFLATED
         with self._zip.open(info, "w", force_zip64=True) as opened:
             hashing = Hashing(opened)
-            with io.BufferedWriter(
-                cast(io.RawIOBase, hashing), _PIECE
-            ) as buffered:  # small pieces are dear to compress
+            # Small pieces are dear to compress.
+            with io.BufferedWriter(cast(io.RawIOBase, hashing), _PIECE) as buffered:
                 yield buffered
         self._sums[name] = hashing.digest
 

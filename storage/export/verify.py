@@ -717,23 +717,19 @@ class Check:
                 self.names.add(name)
 
     def look_at_sums(self) -> None:
-        try:
-            lines = self.text(SUMS).splitlines()
-        except Wrong as error:
-            self.wrong(SUMS, error)
-            return
-        listed = set()
-        for number, line in enumerate(lines, 1):
-            digest, _, name = line.partition("  ")
-            listed.add(name)
-            if not re.fullmatch("[0-9a-f]{64}", digest) or name == SUMS:
-                self.wrong(SUMS, "this is not a SHA-256, two spaces and the name of a file", number)
-            elif name not in self.names:
-                self.wrong(name, "it is missing")
-            else:
-                self.look_at_sum(name, digest)
-        for name in sorted(self.names - listed - {SUMS}):
-            self.wrong(name, "it does not belong to the export; SHA256SUMS does not list it")
+        with self.noting(SUMS):
+            listed = set()
+            for number, line in enumerate(self.text(SUMS).splitlines(), 1):
+                digest, _, name = line.partition("  ")
+                listed.add(name)
+                if not re.fullmatch("[0-9a-f]{64}", digest) or name == SUMS:
+                    self.wrong(SUMS, "this is not a SHA-256, two spaces and the name of a file", number)
+                elif name not in self.names:
+                    self.wrong(name, "it is missing")
+                else:
+                    self.look_at_sum(name, digest)
+            for name in sorted(self.names - listed - {SUMS}):
+                self.wrong(name, "it does not belong to the export; SHA256SUMS does not list it")
 
     def look_at_sum(self, name: str, digest: str) -> None:
         with self.noting(name):
@@ -966,11 +962,8 @@ class Check:
 
     def look_at_approved(self) -> None:
         if APPROVED in self.names and self.key:
-            try:
+            with self.noting(APPROVED):
                 self.approved = Approved(self.lines(APPROVED), self.digest(APPROVED), self.key.name)
-            except Wrong as error:
-                self.approved = None
-                self.wrong(APPROVED, error)
 
     def compare(self, approved: Approved, record: dict[str, Any], parts: list[Any], leaf: bytes, number: int) -> None:
         try:

@@ -26,7 +26,7 @@ from .line_format import BadLine, DecodedLine, open_line
 from .line_log import Forked, LineLog, PlacedLine, SharedCheckpoint
 from .reader import Log
 from .recover import RecoveredLog
-from .retention.erase import erase_again, erase_where_possible, erasure_of
+from .retention.erase import erase_again, erase_where_possible, well_formed
 from .retention.erasure_index import Special
 from .retention.purge import NotAllowed, check_purge, purge, purge_again
 from .transparency.checkpoint import open_checkpoint
@@ -261,10 +261,7 @@ class Follower:
 
     def _erase(self, declared: Sequence[DecodedLine]) -> list[str]:
         """Erase what records name, in all days but damaged ones. Returns what is wrong with each of these."""
-        erasures = []
-        for opened in declared:
-            with suppress(Broken):  # malformed: `verify` names it
-                erasures.append(erasure_of(opened))
+        erasures = well_formed(declared)
         return erase_where_possible(Log(self.folder), erasures) if erasures else []
 
     def _reopen(self) -> None:

@@ -95,9 +95,8 @@ def open_line(raw: bytes) -> DecodedLine:
         parts = whole.pop("x", None)
         if not _is_skeleton(whole) or type(parts) is not list or len(parts) != len(whole["c"]):
             raise BadLine("form")
-        return DecodedLine(
-            whole, parts, sha256(b"\x00" + orjson.dumps(whole, option=SORTED)).digest()
-        )  # as `leaf_hash`
+        leaf = sha256(b"\x00" + orjson.dumps(whole, option=SORTED)).digest()  # as `leaf_hash`
+        return DecodedLine(whole, parts, leaf)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError) as error:
         raise BadLine("unreadable") from error
 

@@ -100,7 +100,7 @@ def erase_again(folder: Path, special: Special) -> list[Day]:
     changed = special.changed(log.days())
     least = min((first for day in changed if (first := log.first_of(day)) is not None), default=special.new_from)
     known = [index for index in special.indices["erase"] if index >= min(least, special.new_from)]
-    erasures = _well_formed(map(log.line, known))
+    erasures = well_formed(map(log.line, known))
     new = [each for each in erasures if each.by >= special.new_from]
     old = [each for each in erasures if each.by < special.new_from]
     rewritten = [*erase_parts(log, old, changed), *erase_parts(log, new)]
@@ -108,7 +108,7 @@ def erase_again(folder: Path, special: Special) -> list[Day]:
     return rewritten
 
 
-def _well_formed(records: Iterable[DecodedLine]) -> list[Erasure]:
+def well_formed(records: Iterable[DecodedLine]) -> list[Erasure]:
     """Return the usable erasures. A malformed record must not keep a log from opening: `verify` names it."""
     found = []
     for record in records:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import ClassVar, Self
+from typing import Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -34,29 +34,26 @@ _SIGNATURE_LINE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})\n")
 class NoteVerifier:
     """A key that checks notes. Make it with `parse` or from a `Signer`."""
 
-    TYPE: ClassVar = NOTE_TYPE
-    TITLE: ClassVar = "verifier key"  # in errors
-
     name: str
     key: bytes
 
     @property
     def key_id(self) -> bytes:
         """SHA-256(name || 0x0A || type || key)[:4] (C2SP signed-note, "Signatures")."""
-        return key_id(self.name, self.TYPE, self.key)
+        return key_id(self.name, NOTE_TYPE, self.key)
 
     @property
     def text(self) -> str:
         """The vkey, without a newline (C2SP signed-note, "Verifier keys")."""
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.TYPE + self.key).decode()}"
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(NOTE_TYPE + self.key).decode()}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a vkey. Raises `Invalid` for anything else, and for a key of another type."""
-        name, stated, key = split_key(text, cls.TYPE)
+        name, stated, key = split_key(text)
         verifier = cls(name, key)
         if verifier.key_id.hex() != stated:
-            raise Invalid(f"{cls.TITLE}: its id does not match its name and key; it was altered or mistyped")
+            raise Invalid("verifier key: its id does not match its name and key; it was altered or mistyped")
         return verifier
 
     def accepts(self, message: bytes, signature: bytes) -> bool:
