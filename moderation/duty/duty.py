@@ -43,6 +43,10 @@ class Duty:
     suspended_owners: tuple[UserId, ...] = ()  # those who still own it, though their rights are suspended
     accounts: Mapping[UserId, frozenset[UserId]] = field(default_factory=dict)  # for those of them who have several
 
+    def can_be_asked(self, user: UserId) -> bool:
+        """Return whether somebody who runs the room is not away and has accepted duty."""
+        return user not in self.away and user not in self.offered
+
     def accounts_of(self, user: UserId) -> frozenset[UserId]:
         """Return all accounts of somebody who runs the room."""
         return self.accounts.get(user, frozenset({user}))
@@ -69,7 +73,7 @@ def on_duty(duty: Duty, now_ms: int) -> tuple[UserId, ...]:
 
 def owners_there(duty: Duty) -> tuple[UserId, ...]:
     """Return the owners who can be asked."""
-    return tuple(user for user in duty.owners if user not in duty.away and user not in duty.offered)
+    return tuple(filter(duty.can_be_asked, duty.owners))
 
 
 def candidates(level: Asked, duty: Duty, now_ms: int) -> tuple[UserId, ...]:
@@ -113,6 +117,6 @@ def can_act(duty: Duty) -> frozenset[UserId]:
 
 
 def _present(user: UserId, duty: Duty, now_ms: int) -> bool:
-    if user in duty.away or user in duty.offered:
+    if not duty.can_be_asked(user):
         return False
     return not duty.roster or (user in duty.roster and covers(duty.roster[user], now_ms))

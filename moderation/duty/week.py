@@ -26,16 +26,12 @@ def people_by_hour(duty: Duty, since_ms: int, hours: int = WEEK) -> tuple[int, .
 
 def _always(duty: Duty) -> int:
     """Return how many managers are on duty without a roster."""
-    return 0 if duty.roster else sum(_can(user, duty) for user in duty.managers)
-
-
-def _can(user: str, duty: Duty) -> bool:
-    return user not in duty.away and user not in duty.offered
+    return 0 if duty.roster else sum(map(duty.can_be_asked, duty.managers))
 
 
 def _turns(duty: Duty, since_ms: int, until_ms: int) -> list[list[tuple[int, int]]]:
     """Return the times of each person in the roster who can be on duty."""
-    people = [user for user in (*duty.managers, *duty.owners) if user in duty.roster and _can(user, duty)]
+    people = [user for user in (*duty.managers, *duty.owners) if user in duty.roster and duty.can_be_asked(user)]
     return [list(intervals(duty.roster[user], since_ms, until_ms)) for user in people]
 
 

@@ -113,7 +113,7 @@ def _together(patterns: list[str], options: re2.Options) -> re2.Set | None:
 
 
 def digest_of(entity: str) -> str:
-    """Return the SHA-256 of an entity in padded base64 (MSC4205)."""
+    """Return the SHA-256 of an entity, or of another text, in padded base64 (MSC4205)."""
     return base64.b64encode(hashlib.sha256(entity.encode("utf-8", "surrogatepass")).digest()).decode()
 
 

@@ -10,8 +10,6 @@ Rules kept here:
 Pure. Left to others: who orders it (`bot/commands/publish.py`), writing it (`bot/effects/publish_entry.py`).
 """
 
-import base64
-import hashlib
 from collections.abc import Collection
 
 from moderation.duty.responsibility import is_operator, role
@@ -22,6 +20,8 @@ from moderation.values.errors import Refused
 from moderation.values.events import Json
 from moderation.values.ids import CaseNumber, UserId
 
+from .book import digest_of
+
 USER_RULE = "m.policy.rule.user"
 BAN = "m.ban"
 CASE = "org.answerable.case"
@@ -30,17 +30,13 @@ WORDS = ("spam", "scam", "abuse", "raid", "other")  # why, for the readers of th
 
 def state_key(user: UserId) -> str:
     """Return the state key of an entry that recommends to ban somebody."""
-    return _sha256(user + BAN)
+    return digest_of(user + BAN)
 
 
 def content(user: UserId, name: str, n: CaseNumber, word: str, *, hashed: bool) -> dict[str, Json]:
     """Return the content of an entry of the list `name`."""
-    whom: dict[str, Json] = {"hashes": {"sha256": _sha256(user)}} if hashed else {"entity": user}
+    whom: dict[str, Json] = {"hashes": {"sha256": digest_of(user)}} if hashed else {"entity": user}
     return whom | {"recommendation": BAN, "reason": word, CASE: f"{name}-{n}"}
-
-
-def _sha256(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def require_publisher(wanted: PublishedList, actor: UserId, room: RoomView, policy: Policy) -> None:

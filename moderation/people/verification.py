@@ -94,7 +94,6 @@ _ASKS = tuple(field.name for field in fields(Asks))
 def room_demands(settings: VerificationSettings, *names: str, community: str = "") -> Asks:
     """Return what the room with these names (its id, its code) in this community asks for."""
     own = next((each for each in settings.rooms if is_named(each.rooms, *names, community=community)), None)
-
     if own is not None:
         given = {name: value for name in _ASKS if (value := getattr(own, name)) is not None}
         settings = settings.model_copy(update=given)
@@ -220,11 +219,9 @@ def facts_of_writing(event: Received, context: Context, policy: Policy, on: int,
     over = grace_ends(guest, wanted, context.room)
     if wanted.below in ("restrict", "gate") and over <= context.now_ms and context.room.condition == "protected":
         pointer = _point("held", HELD_EVERY, guest, context, on)
-        return (
-            pointer
-            if gone
-            else (removal_here(context, "rule", n=0, rule=UNVERIFIED, on=on, event=event.event), *pointer)
-        )
+        if gone:
+            return pointer
+        return (removal_here(context, "rule", n=0, rule=UNVERIFIED, on=on, event=event.event), *pointer)
     if not isinstance(event, MessagePosted):
         return ()
     until = 0 if wanted.below == "remind" else max(over, _removal(guest, wanted, context.room))
@@ -353,9 +350,6 @@ def why_demotion_ends(subject: PersonView, room: RoomView | None, policy: Policy
     if not wanted.of_managers:
         return "settings"
     return "verified" if level_reached(subject.proofs, wanted.methods, room, now_ms) >= wanted.manage else None
-
-
-# The door of a gated room.
 
 
 # The end of a verification.
