@@ -12,7 +12,6 @@ Left to others: keys and devices (`bot/crypto/`), received events (`bot/encrypti
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -147,12 +146,10 @@ class SealedHomeserver(Homeserver):
             raise Unreachable("the room is encrypted, and the keys of this device are lost")
         return self.machine
 
-    async def send_file(
-        self, room: RoomId, name: str, mimetype: str, data: bytes, txn: str, also: Mapping[str, Any] | None = None
-    ) -> EventId:
+    async def send_file(self, room: RoomId, name: str, mimetype: str, data: bytes, txn: str) -> EventId:
         """Send a file as an `m.file` message (section "m.file"), encrypted if the room is."""
         info = {"mimetype": mimetype, "size": len(data)}
-        content: dict[str, Any] = {"msgtype": "m.file", "body": name, "filename": name, "info": info, **(also or {})}
+        content: dict[str, Any] = {"msgtype": "m.file", "body": name, "filename": name, "info": info}
         if await self.is_encrypted(room):
             from .attachments import encrypt
 

@@ -43,12 +43,11 @@ class Progress:
 class EmojiVerifier:
     """The verifications of one machine."""
 
-    def __init__(self, machine: CryptoMachine, *, allowed: Callable[[str], bool], say: Say, sign: bool = True) -> None:
+    def __init__(self, machine: CryptoMachine, *, allowed: Callable[[str], bool], say: Say) -> None:
         self._machine = machine
         self._signing = CrossSigning(machine)
         self._allowed = allowed
         self._say = say
-        self._sign = sign
         self._open: dict[str, tuple[Verification, str, str]] = {}  # by id: room or "", device or ""
 
     async def to_device(self, message: ToDevice) -> Progress | None:
@@ -154,7 +153,7 @@ class EmojiVerifier:
         them = verification.them
         if them is None or not them.master or them.master not in verification.verified.values():
             return ""
-        if self._sign and them.user != self._machine.user:
+        if them.user != self._machine.user:
             await self._signing.sign_user(them.user, them.master)
         return them.master
 

@@ -11,7 +11,6 @@ Left to others: what the rules of the story are for (`steps.py`).
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import NamedTuple, NoReturn
 from moderation.values.errors import AnswerableError
 
 from . import child
+from .synapse import free_port
 
 MODULE = "bot.cli.main"
 CONFIG_FILE = "config.toml"
@@ -98,7 +98,7 @@ class BotProcess:
         if ran.code != 0:
             raise BotFailed(f"answerable init: {ran.code}\n{ran.err}")
         with self.config.open("a", encoding="utf-8") as file:
-            settings = (RULES.read_text("utf-8"), _CONSOLE.format(port=_free_port()))
+            settings = (RULES.read_text("utf-8"), _CONSOLE.format(port=free_port()))
             file.write("\n".join(("", *settings, _POLICY_SERVER.format(**policy_server._asdict()))))
 
     async def command(self, *arguments: str, stdin: str = "") -> Ran:
@@ -200,9 +200,3 @@ class BotProcess:
         process = self._process
         if process is not None and (code := process.poll()) is not None:
             raise BotFailed(f"the bot ended by itself ({code})\n{self.log()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,12 +6,11 @@ port, without TLS.
 
 import json
 import secrets
-import socket
 from pathlib import Path
 from typing import Any, Self
 
 from .authority import TlsAuthority
-from .synapse import Synapse, SynapseFailed
+from .synapse import Synapse, SynapseFailed, free_port
 from .synapse_config import write_config
 
 _PORTS_TRIED = 3
@@ -80,11 +79,3 @@ def _open_to_servers(config: Path, port: int, authority: TlsAuthority, name: str
         }
     )
     config.write_text(json.dumps(settings, indent=1), encoding="utf-8")
-
-
-def free_port() -> int:
-    """Return a port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

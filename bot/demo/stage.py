@@ -20,8 +20,9 @@ from moderation.values.ids import EventId, RoomId
 
 from .authority import TlsAuthority
 from .bot_process import BotProcess, PolicyServerOfDemo
-from .federated_synapse import FederatedSynapse, free_port
+from .federated_synapse import FederatedSynapse
 from .person import DemoPerson
+from .synapse import free_port
 from .tls_front import TlsFront
 
 PASSWORD = "answerable"  # noqa: S105 - everybody's, on a homeserver that only this machine can reach

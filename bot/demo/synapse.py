@@ -90,7 +90,7 @@ class Synapse:
         Raises `SynapseFailed`, with the end of its log, if it does not come up within `within_s`.
         """
         for _ in range(_PORTS_TRIED):
-            port, secret = _free_port(), secrets.token_hex(32)
+            port, secret = free_port(), secrets.token_hex(32)
             config = write_config(
                 folder, port=port, registration_secret=secret, limits=limits, log_level=log_level, more=more
             )
@@ -185,7 +185,8 @@ class Synapse:
         return hmac.new(self._secret.encode(), text.encode(), hashlib.sha1).hexdigest()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

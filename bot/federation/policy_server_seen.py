@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.crypto.encoding import MalformedKey, object_of, parse
-from bot.runtime.clock import Clock, wall_clock
+from bot.runtime.clock import wall_clock
 
 from .client import KEYS
 from .connections import Connections, Destination, ServerReply
@@ -41,20 +41,15 @@ class PolicyServerSeen:
 
 
 async def look_from_outside(
-    name: str,
-    health_path: str,
-    figures_path: str,
-    event_key: str,
-    connections: Connections,
-    clock: Clock = wall_clock,
+    name: str, health_path: str, figures_path: str, event_key: str, connections: Connections
 ) -> PolicyServerSeen:
     """Return what answers under the name of a policy server whose key for events is `event_key`.
 
     `figures_path`: the page that is for its own machine alone.
     """
-    resolver = ServerResolver(connections, clock=clock)
+    resolver = ServerResolver(connections)
     try:
-        seen = await seen_by_homeservers(name, health_path, connections, resolver, clock)
+        seen = await seen_by_homeservers(name, health_path, connections, resolver)
         if not seen.problem:
             seen = _of_key(await _asked(connections, _itself(name), POLICY_WELL_KNOWN), event_key)
         if not seen.problem and (await _asked(connections, await resolver.resolve(name), figures_path)).status == 200:
@@ -67,14 +62,14 @@ async def look_from_outside(
 
 
 async def seen_by_homeservers(
-    name: str, health_path: str, connections: Connections, resolver: ServerResolver, clock: Clock = wall_clock
+    name: str, health_path: str, connections: Connections, resolver: ServerResolver
 ) -> PolicyServerSeen:
     """Return what homeservers find under the name: whether our policy server answers there, and is well."""
     try:
         where = await resolver.resolve(name)
         if (found := _healthy(await _asked(connections, where, health_path))) is not None:
             return found
-        keys_in((await _asked(connections, where, KEYS)).body, name, clock())
+        keys_in((await _asked(connections, where, KEYS)).body, name, wall_clock())
     except MalformedPdu as error:
         return PolicyServerSeen("wrong_server", str(error))
     except ServerUnreachable as error:

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.demo.federated_synapse import free_port
+from bot.demo.synapse import free_port
 from bot.federation.pdu import Pdu
 from bot.federation.room_versions import room_version
 from bot.federation.server_keys import ServerKey
