@@ -24,7 +24,7 @@ from storage import queries
 
 from .claim import put_off, taken
 from .decide_together import others_dismissed
-from .find_case import find_case, find_order
+from .find_case import any_case, find_case, find_order
 from .invocation import Call, Command, Reply, discreet
 from .questions import ask_reason, can_ask, chosen_reason
 from .reading import looked_at
@@ -219,7 +219,7 @@ async def appeal(call: Call) -> Reply:
 
     Also open to those who are muted, removed or banned.
     """
-    found = await _any_case(call)
+    found = await any_case(call, call.given.case or 0)
     facts = lodge(
         found,
         by=call.caller,
@@ -317,15 +317,6 @@ async def _wrongly_decided(call: Call, found: CaseView, fault: str, reason: str)
         by=call.caller,
         reason=reason,
     )
-
-
-async def _any_case(call: Call) -> CaseView:
-    """Return a case by its number alone, since the person it concerns may have left the room."""
-    n = call.given.case or 0
-    found = await queries.case_view(call.db, n)
-    if found is None:
-        raise Refused("error.case.none", n=n)
-    return found
 
 
 async def _statement(call: Call, found: CaseView) -> tuple[Line, ...]:

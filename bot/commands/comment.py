@@ -2,19 +2,17 @@
 
 from moderation.cases.comments import comment_on
 from moderation.values.durations import DAY_MS
-from moderation.values.errors import Refused
 from moderation.values.notices import line
 from storage import queries
 
+from .find_case import any_case
 from .invocation import Call, Command, Reply
 
 
 async def comment(call: Call) -> Reply:
     """Show the words of the caller to the people who decide a case about them."""
     n = call.given.case or 0
-    found = await queries.case_view(call.db, n)
-    if found is None:
-        raise Refused("error.case.none", n=n)
+    found = await any_case(call, n)
     accounts = await queries.accounts_of(call.db, call.caller)
     earlier = await queries.comments_of(call.db, accounts, 0, n)
     today = await queries.comments_of(call.db, accounts, call.now_ms - DAY_MS)

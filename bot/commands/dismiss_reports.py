@@ -16,6 +16,7 @@ from moderation.values.notices import line
 from storage import queries
 
 from .decide_together import decided_together
+from .find_case import find_case
 from .invocation import Call, Command, Reply
 
 
@@ -51,9 +52,7 @@ async def _reporter(call: Call) -> UserId:
         if call.given.user is None:
             raise Refused("error.dismiss-reports.who", given=call.given.reason[:60])
         return call.given.user
-    case = await queries.case_view(call.db, n)
-    if case is None or case.room != call.group.room:
-        raise Refused("error.case.none", n=n)
+    await find_case(call, n)
     users = await queries.reporters_of(call.db, n)
     if len(users) != 1:
         raise Refused("error.dismiss-reports.several" if users else "error.dismiss-reports.nothing", n=n)

@@ -1,4 +1,4 @@
-"""The search for a case by its number, in the room that a command is about."""
+"""The search for a case by its number, mostly in the room that a command is about."""
 
 from moderation.model.context import CaseView
 from moderation.values.errors import Refused
@@ -7,10 +7,18 @@ from storage import queries
 from .invocation import Call
 
 
+async def any_case(call: Call, n: int) -> CaseView:
+    """Return a case by its number alone. Raises `Refused` if there is none."""
+    found = await queries.case_view(call.db, n)
+    if found is None:
+        raise Refused("error.case.none", n=n)
+    return found
+
+
 async def find_case(call: Call, n: int) -> CaseView:
     """Return a case of the room. Raises `Refused` if there is none."""
-    found = await queries.case_view(call.db, n)
-    if found is None or found.room != call.group.room:
+    found = await any_case(call, n)
+    if found.room != call.group.room:
         raise Refused("error.case.none", n=n)
     return found
 

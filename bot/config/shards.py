@@ -19,10 +19,9 @@ from pydantic_core import PydanticCustomError
 
 from moderation.policy import StrictSettings
 from moderation.values.errors import Invalid
-from moderation.values.ids import is_user_id
 from moderation.values.notices import Code
 
-from .deployment import watch_address
+from .deployment import UserIdSetting, watch_address
 from .errors import ConfigProblem
 
 if TYPE_CHECKING:
@@ -36,12 +35,6 @@ _RESERVED = ("shared",)  # the schema of what all shards share
 def _name(text: str) -> str:
     if not _NAME.match(text) or text in _RESERVED:
         raise PydanticCustomError("shard_name", "not the name of a shard")
-    return text
-
-
-def _account(text: str) -> str:
-    if not is_user_id(text):
-        raise PydanticCustomError("user_id", "not a Matrix user id")
     return text
 
 
@@ -59,7 +52,7 @@ class ShardSettings(StrictSettings):
     """One shard."""
 
     name: Annotated[str, AfterValidator(_name)]
-    account: Annotated[str, AfterValidator(_account)]
+    account: UserIdSetting
     rooms: tuple[str, ...] = ()  # globs over room ids; with none, those of no other shard
     inviters: tuple[str, ...] = ()  # globs over user ids, in place of `[bot] allow_invites`
     watch: Annotated[str, AfterValidator(watch_address)] | None = None  # of its pages, in place of `[watch] listen`

@@ -20,7 +20,7 @@ from moderation.values.events import Json, Text, Where
 from moderation.values.ids import UserId
 
 from .parse_fields import filled_text_of, list_of, object_of, text_of
-from .parse_html import PictureKind, in_reply, shown, without_reply
+from .parse_html import PictureKind, ShownText, in_reply, shown, without_reply
 from .parse_media import mxc_of
 from .visual_order import visual
 
@@ -61,7 +61,7 @@ class Texts:
         for seen in visual(value):
             self.add(where, seen)
 
-    def include(self, others: "Texts") -> None:
+    def include(self, others: "Texts | ShownText") -> None:
         """Add the people, the pictures and the height of other texts, without their words."""
         self.mentions |= others.mentions
         self.pictures += others.pictures
@@ -71,9 +71,7 @@ class Texts:
         """Add what a client would show of `html`, and the people it links to."""
         if html:
             seen = shown(html)
-            self.mentions |= seen.mentions
-            self.pictures += seen.pictures
-            self.tallest = max(self.tallest, seen.tallest)
+            self.include(seen)
             self.add(where, seen.text)
             self.add(where, _APART.join(seen.told))
 

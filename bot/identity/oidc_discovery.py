@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from bot.config.oidc import OidcSettings, is_safe
+from bot.events.parse_fields import list_of
 from bot.matrix.other_servers import HttpReply, NoAnswer, get
 
 from .oidc_token import ALGORITHMS
@@ -120,15 +121,15 @@ def _endpoint(document: Mapping[str, Any], name: str, issuer: str, *, needed: bo
 def _code_endpoint(document: Mapping[str, Any], issuer: str) -> str:
     """Return where a browser logs in; "" if the code flow with PKCE (RFC 7636, S256) is not supported."""
     methods = document.get("code_challenge_methods_supported")  # many support S256 without saying so
-    if methods is not None and "S256" not in _list(methods):
+    if methods is not None and "S256" not in list_of(methods):
         return ""
-    if "code" not in _list(document.get("response_types_supported", ["code"])):
+    if "code" not in list_of(document.get("response_types_supported", ["code"])):
         return ""
     return _endpoint(document, "authorization_endpoint", issuer)
 
 
 def _algorithms(document: Mapping[str, Any]) -> tuple[str, ...]:
-    named = _list(document.get("id_token_signing_alg_values_supported"))
+    named = list_of(document.get("id_token_signing_alg_values_supported"))
     allowed = tuple(each for each in ALGORITHMS if each in named)
     if not allowed:
         raise Untrusted("algorithms", ", ".join(map(str, named))[:200])
@@ -140,14 +141,10 @@ def _client_auth(document: Mapping[str, Any], *, has_secret: bool) -> ClientAuth
 
     Raises `Untrusted` if it supports no method that we know.
     """
-    named = _list(document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"]))
+    named = list_of(document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"]))
     if not has_secret:
         return "none"
     for way in get_args(ClientAuth)[:2]:
         if way in named:
             return "client_secret_basic" if way == "client_secret_basic" else "client_secret_post"
     raise Untrusted("secret", ", ".join(map(str, named))[:200])
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
