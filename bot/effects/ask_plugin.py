@@ -10,13 +10,13 @@ Left to others: which files are asked about (`bot/pipeline/plugin_questions.py`)
 """
 
 import json
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from bot.outbox.handler import Done, Handlers
 from bot.plugins.plugins import Plugins
 from bot.plugins.protocol import NoLabels
 from bot.runtime.clock import Clock
+from bot.runtime.newest import Newest
 from moderation.model.actions.files import AskPlugin
 from moderation.model.facts import FileLabelled, LabelsResult
 from moderation.policy import RuleSettings
@@ -37,7 +37,7 @@ class PluginAsker:
         self._asked_for = {
             (rule.plugin, label) for rule in rules if isinstance(rule, LabelsRule) for label in rule.labels
         }
-        self._known: OrderedDict[tuple[str, str], Labels] = OrderedDict()
+        self._known: Newest[tuple[str, str], Labels] = Newest(_REMEMBERED)
         self.handles: Handlers = {AskPlugin: self.handle}
 
     async def handle(self, action: AskPlugin, _txn: str) -> Done:
@@ -55,8 +55,6 @@ class PluginAsker:
                 return Done((_fact(action, error.result),), code=error.code)
             except NoLabels as error:
                 return Done((_fact(action, error.why),))
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
         return Done((_fact(action, "done", labels),))
 
     async def _ask(self, action: AskPlugin) -> Labels:

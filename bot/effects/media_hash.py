@@ -14,10 +14,10 @@ media (`moderation/rules/media.py`).
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from bot.outbox.handler import Done, Handlers, RetryLater
+from bot.runtime.newest import Newest
 from moderation.model.actions.files import HashMedia
 from moderation.model.facts import MediaKept, MediaResult
 
@@ -43,7 +43,7 @@ class MediaHasher:
         self._files = files
         self._pictures = asyncio.Semaphore(1) if pictures else None  # a picture takes memory while it is open
         self.handles: Handlers = {HashMedia: self.handle}
-        self._known: OrderedDict[str, _Hashed] = OrderedDict()
+        self._known: Newest[str, _Hashed] = Newest(_REMEMBERED)
 
     async def handle(self, action: HashMedia, _txn: str) -> Done:
         """Fetch and hash the file, and return the fact about it."""
@@ -56,8 +56,6 @@ class MediaHasher:
         except NotFetched as error:
             return Done((self._fact(action, result=error.result),), code=error.code)
         self._known[name] = hashed = await self._hashed(action, data)
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
         return Done((self._fact(action, hashed=hashed),), code=hashed.code)
 
     async def _hashed(self, action: HashMedia, data: bytes) -> _Hashed:

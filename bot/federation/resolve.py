@@ -8,10 +8,10 @@ Rules this module keeps:
 Specification: server-server API v1.19, "Resolving server names".
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from bot.runtime.clock import Clock, wall_clock
+from bot.runtime.newest import Newest
 
 from . import srv
 from .connections import Connections, Destination
@@ -41,7 +41,7 @@ class ServerResolver:
     ) -> None:
         self._files = WellKnownFiles(connections, clock)
         self._clock, self._lookup = clock, lookup
-        self._found: OrderedDict[str, _Found] = OrderedDict()
+        self._found: Newest[str, _Found] = Newest(_MOST_NAMES)
         self._work: SharedWork[Destination] = SharedWork(_MOST_AT_A_TIME)
 
     async def resolve(self, name: str) -> Destination:
@@ -66,9 +66,6 @@ class ServerResolver:
         file = await self._files.read(name, before.file if before else None)
         destination, until_ms = await self._delegated(file.server or name, file.ask_again_ms)
         self._found[name] = _Found(destination, file, until_ms)
-        self._found.move_to_end(name)
-        if len(self._found) > _MOST_NAMES:
-            self._found.popitem(last=False)
         return destination
 
     async def _delegated(self, server: str, until_ms: int) -> tuple[Destination, int]:

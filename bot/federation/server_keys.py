@@ -18,7 +18,7 @@ Specification: server-server API v1.19, "Retrieving server keys"; "Room versions
 """
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -29,6 +29,7 @@ import structlog
 from bot.crypto.encoding import MalformedKey, object_of, unb64
 from bot.crypto.signing import is_signed
 from bot.runtime.clock import Clock, wall_clock
+from bot.runtime.newest import Newest
 
 from .errors import MalformedPdu, ServerRefused, ServerUnreachable, TooManyAsked
 from .pdu import Pdu
@@ -116,7 +117,7 @@ class ServerKeys:
     def __init__(self, fetch: FetchKeys, *, clock: Clock = wall_clock, store: KeyStore | None = None) -> None:
         self._fetch, self._clock = fetch, clock
         self._store: KeyStore = store or NoKeyStore()
-        self._known: OrderedDict[str, KnownKeys] = OrderedDict()
+        self._known: Newest[str, KnownKeys] = Newest(_MOST_SERVERS)
         self._work: SharedWork[KnownKeys] = SharedWork(_MOST_AT_A_TIME)
         self._waiting: Counter[str] = Counter()  # for strangers
 
@@ -157,7 +158,7 @@ class ServerKeys:
             return KnownKeys()
         known = self._known.get(server)
         if known is None and (known := await self._store.read(server)) is not None:
-            self._keep(server, known)
+            self._known[server] = known
         known = known or KnownKeys()
         now = self._clock()
         if now < known.ask_again_ms():
@@ -200,7 +201,7 @@ class ServerKeys:
         else:
             known = KnownKeys(_joined(before.keys, fresh, now), now)
             await self._store.write(server, known)
-        self._keep(server, known)
+        self._known[server] = known
         return known
 
     async def _fetched(self, server: str) -> bytes:
@@ -209,12 +210,6 @@ class ServerKeys:
                 return await self._fetch(server)
         except TimeoutError:
             raise ServerUnreachable(f"no keys within {_WITHIN_S:g} s") from None
-
-    def _keep(self, server: str, known: KnownKeys) -> None:
-        self._known[server] = known
-        self._known.move_to_end(server)
-        if len(self._known) > _MOST_SERVERS:
-            self._known.popitem(last=False)
 
 
 def keys_in(body: bytes, server: str, now: int) -> dict[str, ServerKey]:

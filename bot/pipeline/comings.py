@@ -10,11 +10,11 @@ Rules kept here:
 Left to others: what a wave is (`moderation/rooms/join_waves.py`), reading (`storage/queries/join_waves.py`).
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.runtime.newest import Newest
 from moderation.policy import MOST_COMING
 from moderation.rooms.join_waves import Coming
 from moderation.values.events import MembershipChanged
@@ -26,7 +26,7 @@ class Comings:
     """The comings into rooms, newest last."""
 
     def __init__(self) -> None:
-        self._rooms: dict[RoomId, OrderedDict[UserId, Coming]] = {}
+        self._rooms: dict[RoomId, Newest[UserId, Coming]] = {}
 
     def clear(self) -> None:
         """Forget everything."""
@@ -41,11 +41,9 @@ class Comings:
         there = self._rooms.get(event.room)
         if there is None:
             read = await queries.comings(db, event.room, MOST_COMING)
-            there = self._rooms[event.room] = OrderedDict((each.user, each) for each in read)
+            there = self._rooms[event.room] = Newest(MOST_COMING)
+            there.update((each.user, each) for each in read)
         by = await queries.inviter_of(db, event.room, event.user) if was_invited else event.sender
         coming = Coming(event.user, event.counted_ms, by or event.user, event.event)
         there[event.user] = coming
-        there.move_to_end(event.user)
-        if len(there) > MOST_COMING:
-            there.popitem(last=False)
         return coming

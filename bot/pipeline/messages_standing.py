@@ -9,8 +9,7 @@ Rules kept here:
 Left to others: who is spared (`moderation/judge/spared.py`), reading (`storage/queries/events.py`).
 """
 
-from collections import OrderedDict
-
+from bot.runtime.newest import Newest
 from moderation.model.facts import Fact, PartsErased, RecordsPurged, SanctionEnded, SanctionStarted, Swept
 from moderation.rules.unless import MOST_MESSAGES
 from moderation.values.events import MessagePosted, Received
@@ -26,7 +25,7 @@ class MessagesStanding:
     """The counts of people in rooms, up to `MOST_MESSAGES` each."""
 
     def __init__(self) -> None:
-        self._counts: OrderedDict[tuple[RoomId, UserId], int] = OrderedDict()
+        self._counts: Newest[tuple[RoomId, UserId], int] = Newest(MAX_COUNTS)
         self._judged = NO_EVENT  # is not counted yet, or was removed at once
 
     async def before(self, unit: UnitOfWork, event: Received, index: int) -> int:
@@ -36,8 +35,6 @@ class MessagesStanding:
         if key not in self._counts:
             await unit.flush()
             self._counts[key] = await queries.messages_standing(unit.db, *key, index, MOST_MESSAGES)
-            if len(self._counts) > MAX_COUNTS:
-                self._counts.popitem(last=False)
         self._counts.move_to_end(key)
         return self._counts[key]
 

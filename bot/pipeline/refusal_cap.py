@@ -10,7 +10,9 @@ Rules kept here:
 Left to others: who refuses (`bot/antispam/messages.py`, `bot/policy_server/answering.py`).
 """
 
-from collections import OrderedDict, deque
+from collections import deque
+
+from bot.runtime.newest import Newest
 
 MOST_OF_PERSON = 30
 MOST_OF_SERVER = 300
@@ -23,7 +25,7 @@ class RefusalCap:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._times: OrderedDict[str, deque[int]] = OrderedDict()
+        self._times: Newest[str, deque[int]] = Newest(_MOST_KNOWN)
 
     def has_room(self, sender: str, now_ms: int) -> bool:
         """Tell whether one more refusal of a sender is recorded."""
@@ -34,7 +36,6 @@ class RefusalCap:
 
     def add(self, sender: str, now_ms: int) -> None:
         """Count a refusal that is recorded."""
-        self._times.setdefault(sender, deque()).append(now_ms)
-        self._times.move_to_end(sender)
-        if len(self._times) > _MOST_KNOWN:
-            self._times.popitem(last=False)
+        times = self._times.get(sender, deque())
+        times.append(now_ms)
+        self._times[sender] = times

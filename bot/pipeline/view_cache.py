@@ -11,13 +11,13 @@ Rules kept here:
 """
 
 from bisect import insort
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.runtime.newest import Newest
 from moderation.model.builtin_rules import OWN_RULES
 from moderation.model.context import Context, PersonView, RoomView
 from moderation.model.facts import REMOVING, Fact, RoomListed, SanctionEnded, SanctionStarted
@@ -34,38 +34,6 @@ from .on_the_way import OnTheWay
 MAX_PEOPLE = 20_000
 MAX_TIMES = 1_000  # of one person in one room
 
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-class _Kept(Generic[K, V]):
-    """A bounded cache: the least recently used entry goes first."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._values: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        value = self._values.get(key)
-        if value is not None:
-            self._values.move_to_end(key)
-        return value
-
-    def has(self, key: K) -> bool:
-        return key in self._values
-
-    def put(self, key: K, value: V) -> V:
-        self._values[key] = value
-        if len(self._values) > self._limit:
-            self._values.popitem(last=False)
-        return value
-
-    def drop(self, key: K) -> None:
-        self._values.pop(key, None)
-
-    def clear(self) -> None:
-        self._values.clear()
-
 
 class ViewCache:
     """The views of rooms and people that the pipeline judges by."""
@@ -78,10 +46,10 @@ class ViewCache:
         self.comings = Comings()
         self.on_the_way = OnTheWay()
         self._rooms: dict[RoomId, RoomView] = {}
-        self._people: _Kept[UserId, PersonView] = _Kept(MAX_PEOPLE)
-        self._times: _Kept[tuple[RoomId, UserId], deque[int]] = _Kept(MAX_PEOPLE)
-        self._others: _Kept[tuple[RoomId, UserId], deque[tuple[int, Counted]]] = _Kept(MAX_PEOPLE)
-        self._stood: _Kept[tuple[RoomId, UserId], int | None] = _Kept(MAX_PEOPLE)  # only what was asked for before
+        self._people: Newest[UserId, PersonView] = Newest(MAX_PEOPLE)
+        self._times: Newest[tuple[RoomId, UserId], deque[int]] = Newest(MAX_PEOPLE)
+        self._others: Newest[tuple[RoomId, UserId], deque[tuple[int, Counted]]] = Newest(MAX_PEOPLE)
+        self._stood: Newest[tuple[RoomId, UserId], int | None] = Newest(MAX_PEOPLE)  # only what was asked for before
         self._accounts: dict[UserId, frozenset[UserId]] = {}  # of those who have several
         self.next_case = 0
 
@@ -113,7 +81,7 @@ class ViewCache:
 
     async def person(self, db: AsyncConnection, user: UserId, now_ms: int) -> PersonView:
         """Return a person, with what counts for or against them."""
-        if known := self._people.get(user):
+        if known := self._people.use(user):
             return known
         since = now_ms - 2 * self._incident_ms
         view = await queries.person_view(db, user, now_ms=now_ms, recent_since=since)
@@ -122,13 +90,14 @@ class ViewCache:
     def _remember(self, user: UserId, view: PersonView) -> PersonView:
         if len(view.accounts) > 1:
             self._accounts |= dict.fromkeys(view.accounts, view.accounts)
-        return self._people.put(user, view)
+        self._people[user] = view
+        return view
 
     async def prepare(self, db: AsyncConnection, events: Sequence[Received], now_ms: int) -> None:
         """Read the rooms of these events, and all their senders together. Nobody may be writing meanwhile."""
         for room in dict.fromkeys(event.room for event in events):
             await self.room(db, room)
-        users = {event.sender: None for event in events if event.sender and not self._people.has(event.sender)}
+        users = {event.sender: None for event in events if event.sender and event.sender not in self._people}
         if len(users) == 1:
             await self.person(db, next(iter(users)), now_ms)
         elif users:
@@ -151,17 +120,17 @@ class ViewCache:
         return tuple(at_ms for at_ms in times if now_ms - at_ms <= self._window_ms)
 
     async def _times_of(self, db: AsyncConnection, room: RoomId, user: UserId, now_ms: int) -> deque[int]:
-        times = self._times.get((room, user))
+        times = self._times.use((room, user))
         if times is None:
             found = await queries.recent_times(db, room, user, now_ms - self._window_ms, MAX_TIMES)
-            times = self._times.put((room, user), deque(found, maxlen=MAX_TIMES))
+            times = self._times[room, user] = deque(found, maxlen=MAX_TIMES)
         return times
 
     def did(self, room: RoomId, user: UserId, at_ms: int, what: Counted) -> None:
         """Note that somebody has just done something that is counted like posting, but only since the start."""
-        times = self._others.get((room, user))
+        times = self._others.use((room, user))
         if times is None:
-            times = self._others.put((room, user), deque(maxlen=MAX_TIMES))
+            times = self._others[room, user] = deque(maxlen=MAX_TIMES)
         while times and at_ms - times[0][0] > self._window_ms:
             times.popleft()
         if len(times) == MAX_TIMES:
@@ -174,16 +143,15 @@ class ViewCache:
         It is the time at which that message counts as said; None if there is no such message.
         """
         key = (event.room, event.sender)
-        if self._stood.has(key):
-            return self._stood.get(key)
-        at = await queries.last_stood(db, event.room, event.sender, event.event)
-        return self._stood.put(key, at)
+        if key not in self._stood:
+            self._stood[key] = await queries.last_stood(db, event.room, event.sender, event.event)
+        return self._stood.use(key)
 
     def stands(self, event: MessagePosted) -> None:
         """Note that this message was not held back."""
         key = (event.room, event.sender)
-        if self._stood.has(key):
-            self._stood.put(key, event.counted_ms)
+        if key in self._stood:
+            self._stood[key] = event.counted_ms
 
     async def context(self, db: AsyncConnection, room: RoomView, user: UserId, now_ms: int) -> Context:
         """Return all that is needed to judge what `user` did in `room` at `now_ms`."""
@@ -197,8 +165,8 @@ class ViewCache:
             subject=person,
             bot=self.bot,
             next_case=self.next_case,
-            recent_ms=tuple(self._times.get(key) or ()),
-            recent_others=tuple(self._others.get(key) or ()),
+            recent_ms=tuple(self._times.use(key) or ()),
+            recent_others=tuple(self._others.use(key) or ()),
         )
 
     def at_hand(self, room: RoomId, user: UserId, now_ms: int) -> Context | None:
@@ -206,14 +174,14 @@ class ViewCache:
 
         It may be asked for while somebody writes.
         """
-        context, times = self.known(room, user, now_ms), self._times.get((room, user))
+        context, times = self.known(room, user, now_ms), self._times.use((room, user))
         if context is None or times is None:
             return None
         return replace(context, recent_ms=tuple(at_ms for at_ms in times if now_ms - at_ms <= self._window_ms))
 
     def known(self, room: RoomId, user: UserId, now_ms: int) -> Context | None:
         """Return what `context` does without the database; None if the room or the person has to be read."""
-        view, person = self._rooms.get(room), self._people.get(user)
+        view, person = self._rooms.get(room), self._people.use(user)
         return None if view is None or person is None else self._context(view, person, now_ms)
 
     def changed(self, facts: Sequence[Fact]) -> None:
@@ -233,7 +201,7 @@ class ViewCache:
 
     def moved(self, user: UserId) -> None:
         """Forget somebody: where they are has changed."""
-        self._people.drop(user)
+        self._people.pop(user, None)
 
     def room_changed(self, room: RoomId) -> None:
         """Forget a room: its levels or its name have changed."""
@@ -242,7 +210,7 @@ class ViewCache:
     def _person_changed(self, user: UserId | None) -> None:
         if user:
             for account in self._accounts.pop(user, {user}):
-                self._people.drop(account)
+                self._people.pop(account, None)
 
 
 def _suspends_everywhere(fact: Fact) -> bool:

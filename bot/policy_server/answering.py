@@ -24,7 +24,6 @@ Specification: server-server API v1.19, "Policy Servers".
 
 import asyncio
 import sqlite3
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -36,6 +35,7 @@ from bot.federation.pdu import Pdu
 from bot.pipeline.refusal_cap import MOST_OF_PERSON, MOST_OF_SERVER, RefusalCap
 from bot.pipeline.withheld import Withheld, note_of
 from bot.runtime.clock import Clock
+from bot.runtime.newest import Newest
 from moderation.judge.beforehand import Refusal
 from moderation.values.ids import EventId, UserId, server_of
 from storage.policy_server.store import KeptAnswer, PolicyStore
@@ -103,14 +103,13 @@ class Answering:
         self._when_down_ms = when_down_ms
         self._content = content
         self._of_people, self._of_servers = RefusalCap(MOST_OF_PERSON), RefusalCap(MOST_OF_SERVER)
-        self._known: OrderedDict[EventId, KeptAnswer] = OrderedDict()
+        self._known: Newest[EventId, KeptAnswer] = Newest(_MOST_REMEMBERED)
         self._tried_ms = 0
         self._under_way: dict[object, asyncio.Task[PolicyAnswer]] = {}
 
     async def answer(self, pdu: Pdu, room: RoomThatAsks, origin: str = "") -> PolicyAnswer:
         """Return the answer to an event of a room that asks. `origin` is the server that asked."""
-        if (known := self._known.get(pdu.event_id)) is not None:
-            self._known.move_to_end(pdu.event_id)
+        if (known := self._known.use(pdu.event_id)) is not None:
             self._figures.count("repeated")
             return self._given(known, pdu)
         key = _same(pdu, origin)
@@ -227,8 +226,6 @@ class Answering:
 
     def _remember(self, kept: KeptAnswer, pdu: Pdu) -> PolicyAnswer:
         self._known[kept.event_id] = kept
-        if len(self._known) > _MOST_REMEMBERED:
-            self._known.popitem(last=False)
         return self._given(kept, pdu)
 
     def _given(self, kept: KeptAnswer, pdu: Pdu) -> PolicyAnswer:

@@ -13,9 +13,10 @@ Left to others: what counts as what (`bot/pipeline/judging_context.py`), which e
 """
 
 from bisect import insort
-from collections import OrderedDict, deque
+from collections import deque
 from contextlib import suppress
 
+from bot.runtime.newest import Newest
 from moderation.rules.check import Counted
 from moderation.values.ids import RoomId, UserId
 
@@ -30,7 +31,7 @@ class LetThrough:
 
     def __init__(self, window_ms: int) -> None:
         self._window_ms = window_ms
-        self._times: OrderedDict[tuple[RoomId, UserId], _Times] = OrderedDict()
+        self._times: Newest[tuple[RoomId, UserId], _Times] = Newest(_MOST_PEOPLE)
 
     def times(self, room: RoomId, user: UserId, now_ms: int) -> tuple[tuple[int, Counted | None], ...]:
         """Return the times (ms) that count now, the oldest first; None: of a message."""
@@ -40,13 +41,10 @@ class LetThrough:
     def add(self, room: RoomId, user: UserId, at_ms: int, what: Counted | None) -> None:
         """Count something that was let through."""
         key = (room, user)
-        times = self._times.setdefault(key, deque())
-        self._times.move_to_end(key)
+        times = self._times[key] = self._times.get(key, deque())
         while times and (at_ms - times[0][0] > self._window_ms or len(times) >= _MOST_TIMES):
             times.popleft()
         insort(times, (at_ms, what), key=lambda each: each[0])
-        if len(self._times) > _MOST_PEOPLE:
-            self._times.popitem(last=False)
 
     def take_back(self, room: RoomId, user: UserId, at_ms: int, what: Counted | None) -> None:
         """Count something no longer: it was not let through after all."""

@@ -10,8 +10,9 @@ Left to others: the answer to a request that is too many (`server.py`).
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
+
+from bot.runtime.newest import Newest
 
 AT_ONCE = 2_000
 A_SECOND = 100.0
@@ -30,7 +31,7 @@ class OriginPace:
         self._at_once = at_once
         self._a_second = a_second
         self._now_s = now_s
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # how many are left, and since when (s)
+        self._left: Newest[str, tuple[float, float]] = Newest(_MOST_SERVERS)  # how many are left, and since when (s)
 
     def takes(self, server: str) -> bool:
         """Count a request; False if it is too many."""
@@ -39,7 +40,4 @@ class OriginPace:
         left = min(self._at_once, left + (now_s - since_s) * self._a_second)
         taken = left >= 1
         self._left[server] = (left - 1 if taken else left, now_s)
-        self._left.move_to_end(server)
-        if len(self._left) > _MOST_SERVERS:
-            self._left.popitem(last=False)
         return taken

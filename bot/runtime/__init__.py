@@ -1,1 +1,1 @@
-"""The clock, wake-ups, budgets, and resources that are closed at the end."""
+"""The clock, wake-ups, budgets, mappings with a bound, and resources that are closed at the end."""
