@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bot.runtime.budget import Budget
 from bot.runtime.clock import Clock
+from bot.runtime.newest import Newest
 from moderation.values.access_reasons import says_why
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
@@ -38,7 +39,7 @@ class Readings:
     def __init__(self, data_dir: Path, clock: Clock) -> None:
         self._data_dir = data_dir
         self._clock = clock
-        self._known: dict[tuple[str, str], str] = {}  # whose and what -> the reason
+        self._known: Newest[tuple[str, str], str] = Newest(MOST_REMEMBERED)  # whose and what -> the reason
         self._notes = Budget(MOST_NOTES)
 
     def is_open(self, visitor: Visitor, what: str) -> bool:
@@ -81,8 +82,6 @@ class Readings:
 
     def _remember(self, visitor: Visitor, what: str, reason: str = "") -> None:
         self._known[self._whose(visitor), what] = reason
-        while len(self._known) > MOST_REMEMBERED:
-            del self._known[next(iter(self._known))]
 
     async def glance(self, visitor: Visitor, what: str, now_ms: int, **about: Json) -> None:
         """Note a look at somebody's status, without their words: once a session, without a reason. Raises `Unrecorded`.

@@ -19,6 +19,7 @@ from typing import Any
 from bot.matrix.errors import Answered, HomeserverError, LoggedOut, TooLarge, Unreachable
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.pipeline.list_preview import people_touched
+from bot.runtime.newest import Newest
 from bot.sync.list_upkeep import ListUpkeep
 from bot.sync.policy_lists import MOST_STATE, PolicyLists, changes_of, successor
 from bot.texts.list_preview_lines import changed_lines, preview_lines
@@ -62,7 +63,8 @@ class ListChooser(ActionHandler):
         super().__init__(services)
         self._lists = lists
         self._upkeep = ListUpkeep(services)
-        self._shown: dict[RoomId, tuple[Entry, ...]] = {}  # what previews showed last, to say what has changed
+        # What previews showed last, to say what has changed.
+        self._shown: Newest[RoomId, tuple[Entry, ...]] = Newest(choosing.MOST_ENTERED)
         self.handles: Handlers = {PreviewList: self.preview, ChooseList: self.choose}
 
     async def preview(self, action: PreviewList, _txn: str) -> Done:
@@ -83,7 +85,7 @@ class ListChooser(ActionHandler):
         async with self._database.read() as db:
             knowledge, now_ms = self._pipeline.knowledge, self._clock()
             people = await people_touched(db, knowledge, watch, found.entries, self._policy, now_ms, MOST_PEOPLE + 1)
-        self._keep(found)
+        self._shown[found.room] = found.entries
         fact = ListPreviewed(
             room=room.room,
             step="shown",
@@ -255,13 +257,6 @@ class ListChooser(ActionHandler):
             chosen = list_room in {each.list_room for each in await queries.chosen_lists(db)}
         if entered and not chosen:
             await self._upkeep.leave(list_room)
-
-    def _keep(self, found: ReadList) -> None:
-        """Remember what was shown; of the oldest it is forgotten."""
-        self._shown.pop(found.room, None)
-        self._shown[found.room] = found.entries
-        while len(self._shown) > choosing.MOST_ENTERED:
-            self._shown.pop(next(iter(self._shown)))
 
 
 def _watched(action: ChooseList, entries: int) -> Line:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bot.runtime.newest import Newest
 from moderation.model.facts import Learnt
 from moderation.shards.eras import NO_ERA, Era, written_in
 from moderation.values.ids import UserId
@@ -49,7 +50,7 @@ class _Looked:
     known: KnownLog
     verifier: NoteVerifier | None
     cursor: Cursor
-    ends: dict[End, None] = field(default_factory=dict)  # the oldest first: those are read by now
+    ends: Newest[End, None] = field(default_factory=lambda: Newest(MOST_AHEAD))  # those before are read by now
     eras: deque[Era] = field(default_factory=lambda: deque(maxlen=_MOST_ERAS))
     count: int = 0  # messages looked at and not read yet
 
@@ -112,8 +113,6 @@ def _look_at(messages: Sequence[Message], looked: _Looked) -> bool:
         if got.what == "recalled":
             log, era = got.changed_log
             looked.ends[log, era, got.refers, got.subject] = None
-            if len(looked.ends) > MOST_AHEAD:
-                del looked.ends[next(iter(looked.ends))]
         elif got.what == "restored":
             looked.eras.append(Era(got.era, got.index))
     return True

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from bot.runtime.newest import Newest
 from moderation.model.actions.base import NO_ROOM
 from moderation.model.actions.telling import TellAbove
 from moderation.values.notices import Code, Line, line
@@ -44,7 +45,7 @@ class _OfLog:
     began_s: float
     count: int = 0
     told: deque[tuple[str, int, str]] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
-    checked: dict[bytes, tuple[Why, KnownLog | None]] = field(default_factory=dict)  # by digest, the oldest first
+    checked: Newest[bytes, tuple[Why, KnownLog | None]] = field(default_factory=lambda: Newest(MOST_CHECKED))  # digests
 
 
 class Refusals:
@@ -65,8 +66,6 @@ class Refusals:
         """Remember why a message was refused, so that it is not checked again while nothing changes."""
         checked = self._logs.setdefault(message.origin, _OfLog(self._now_s())).checked
         checked[_digest(message, verifier, known)] = (refused.code, refused.known)
-        if len(checked) > MOST_CHECKED:
-            del checked[next(iter(checked))]
 
     def note(self, message: Message, refused: NotProved) -> Sequence[TellAbove]:
         """Return what is to be told of a refused message: nothing if it was told before, or enough was."""
