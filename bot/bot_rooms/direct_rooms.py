@@ -48,6 +48,8 @@ class DirectRooms(ActionHandler):
         secret = await self._is_secret(groups)
         if room and here in ("leave", "ban"):
             await self._homeserver.invite(room, user)
+        elif room and here is None:  # a homeserver that cannot reach theirs makes the room, and invites nobody
+            await self._invite_unless_there(room, user)
         if room and secret:
             await self._homeserver.encrypt_room(room)
         if room:

@@ -9,6 +9,8 @@ Rules kept here:
 - The outcome is recorded in the unit of work that removes the row, so a crash between sending and recording only
   repeats a request that the homeserver recognises.
 - The outcomes of all requests that have ended meanwhile are recorded together.
+- A request that is not urgent frees its place for another one if no answer comes for some seconds: inviting somebody,
+  or writing to them for the first time, takes as long as their server wishes.
 
 Left to others: which row goes next (`selection.py`), how each action is done (`bot/effects/`), what to send
 (`moderation/consequences/`).
@@ -51,6 +53,8 @@ LOOK_AHEAD = 8  # rows of each priority, in addition to those under way
 TRIES_AFTER_DEFECT = 2
 FIRST_RETRY_MS = 500
 LAST_RETRY_MS = 60_000
+SLOW_S = 5.0  # after so long without an answer a request frees its place, sooner the more often it was tried
+MOST_SLOW = 64  # requests without an answer that have freed their places
 # Synapse counts all events of a sender against one limit (`rc_message`): messages, redactions, state, removals and
 # bans. Making rooms, inviting, joining and files have limits of their own.
 _COUNTED = re.compile(r"/rooms/[^/]+/(?:send|redact|state|kick|ban|unban|leave)\b")
@@ -159,6 +163,8 @@ class OutboxDispatcher:
         self._tasks.add(task)
         if row.priority <= URGENT:
             self._urgent.add(task)
+        else:
+            self._free_later(row)
 
         def landed(done: asyncio.Task[None]) -> None:
             self._answered(row)
@@ -177,6 +183,19 @@ class OutboxDispatcher:
         """Free the place of a request for another one; the outcome of this one is recorded meanwhile."""
         if self._sending.pop(row.txn, None) is not None and self._may_begin_more():
             self._awake.set()
+
+    def _free_later(self, row: OutboxRow) -> None:
+        """Free the place of a request for another one if it is not answered in time."""
+
+        def free() -> None:
+            if self._sending.get(row.txn) is not row:
+                return
+            if len(self._flying) - len(self._sending) < MOST_SLOW:
+                self._answered(row)
+            else:
+                self._free_later(row)
+
+        asyncio.get_running_loop().call_later(SLOW_S / (1 + row.attempts), free)
 
     def _may_begin_more(self) -> bool:
         """Tell whether a row may wait for a place: what was queued since the rows were read wakes us itself."""

@@ -61,7 +61,7 @@ class Unban(Action, name="unban", priority=STATE, queue="state {room}"):
     subject: UserId
 
 
-class InviteBack(Action, name="invite-back"):
+class InviteBack(Action, name="invite-back", queue="invite {room} {subject}"):
     """Invite the person whom case `n` removed or banned, now that it is reversed."""
 
     subject: UserId

@@ -54,7 +54,7 @@ class Adopt(Action, name="adopt", priority=STATE, queue="state {room}", merge="a
     subject: UserId
 
 
-class Bring(Action, name="bring"):
+class Bring(Action, name="bring", queue="invite {room} {subject}"):
     """Invite somebody into the room in which their group continues."""
 
     subject: UserId
@@ -95,7 +95,7 @@ class KeepLobby(Action, name="lobby", priority=STATE, merge="lobby {room}"):
     """Create the lobby of a gated group if it has none; leave it when the group is no longer gated."""
 
 
-class LetIn(Action, name="let-in", merge="let-in {room} {subject}"):
+class LetIn(Action, name="let-in", queue="invite {room} {subject}", merge="let-in {room} {subject}"):
     """Invite somebody who may come in and is not there."""
 
     subject: UserId

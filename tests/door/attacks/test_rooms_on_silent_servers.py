@@ -2,16 +2,19 @@
 
 import pytest
 
-from bot.effects import join_room
+from bot.effects import desk, join_room
+from bot.outbox import dispatcher
 from moderation.model.actions.rooms import Decline
 from moderation.model.facts import ActionTaken
 from tests.fakes.bad_line import BadLine
 from tests.fakes.http_stub import Answer
 from tests.people.client import Client
-from tests.theatre.scene import Scene, Theatre, ask, told
+from tests.theatre.scene import Scene, Theatre, ask, enter, told
 from tests.theatre.served import ServedBot, like, until
 
 LEAVE = r"POST /_matrix/client/v3/rooms/[^/]*/leave"
+CREATE = r"POST /_matrix/client/v3/createRoom"
+INVITE = r"POST /_matrix/client/v3/rooms/[^/]*/invite"
 JOIN = r"POST /_matrix/client/v3/(join/|rooms/[^/]*/join)"
 
 
@@ -67,6 +70,50 @@ async def test_a_decline_that_waits_does_not_undo_a_later_invitation(theatre: Th
 def declines(bot: ServedBot) -> list[str]:
     """Return what became of the declines, as recorded."""
     return [fact.result for fact in bot.facts(ActionTaken) if fact.action == Decline.NAME]
+
+
+async def test_direct_messages_that_do_not_arrive_hold_up_nobody_else(
+    theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "SLOW_S", 0.1)
+    scene = await theatre.scene(members=5)
+    *far, near = scene.members
+    silent = line.silence(CREATE)
+    for person in far:
+        await person.send_text(scene.room, "a purple elephant")
+    await scene.bot.until(lambda: silent.met >= 3, "the bot to write to some of them")
+    await ask(near, scene.bot, scene.room, "!rules")
+    await scene.card(scene.managers[0], 4)
+    line.clear()
+    for person in far:
+        await told(person, scene.bot, like("notice.violation"))
+
+
+async def test_a_manager_who_cannot_be_invited_keeps_no_card_from_the_others(
+    theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "INVITE_S", 0.1)
+    monkeypatch.setattr(desk, "_FIRST_MS", 100)
+    scene = await theatre.scene(members=2)
+    far, author = scene.members
+    silent = line.silence(INVITE)
+    levels: dict[str, int | None] = {scene.bot.user: 100, scene.managers[0].user: 50, far.user: 50}
+    await scene.owner.set_power(scene.room, levels)
+    await scene.bot.until(lambda: silent.met, "the new manager to be invited")
+    await author.send_text(scene.room, "a purple elephant")
+    await scene.card(scene.managers[0], 1)
+    line.clear()
+    await enter(far, scene.desk)
+
+
+async def test_of_managers_who_cannot_be_invited_at_first_all_come_into_a_new_desk(
+    theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "INVITE_S", 0.1)
+    monkeypatch.setattr(desk, "_FIRST_MS", 100)
+    failing = line.trouble(INVITE, Answer(502), Answer(502), Answer(502))
+    await theatre.scene(managers=2)
+    assert failing.met == 3
 
 
 async def test_an_inviter_learns_that_the_bot_could_not_enter(theatre: Theatre, line: BadLine) -> None:

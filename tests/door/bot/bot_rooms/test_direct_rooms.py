@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.bot_rooms.create import RoomPurpose, body, take_up
 from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.matrix.client import Session
@@ -28,6 +29,20 @@ async def test_simultaneous_requests_share_one_direct_room(tmp_path: Path) -> No
     assert [room == hers[0] for room in hers] == [True, True, True, False]
     assert server.counts["createRoom"] == 2
     assert {each.membership(ANNA) for each in server.world.rooms.values()} == {"invite", "leave"}
+
+
+async def test_somebody_who_could_not_be_invited_at_first_is_invited_later(tmp_path: Path) -> None:
+    async with SimulatedHomeserver() as server, deployment(tmp_path) as place:
+        user, token, device = server.account("answerable")
+        homeserver = SealedHomeserver(Session(server.url, UserId(user), device, token))
+        purpose = RoomPurpose("direct", user=ANNA)
+        room = await homeserver.create_room(body(purpose, name="", topic="", invite=[]))
+        await take_up(place.pipeline, purpose, room)
+        rooms = DirectRooms(place.services(homeserver))
+        assert [await rooms.with_(ANNA, "en") for _ in range(2)] == [room, room]
+        await homeserver.close()
+    assert server.world.rooms[room].membership(ANNA) == "invite"
+    assert server.counts["createRoom"] == 1
 
 
 async def test_a_direct_room_has_the_name_and_the_picture_of_the_account(tmp_path: Path) -> None:
