@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 
 import structlog
 
+from bot.runtime.works import end
+
 from .frames import LARGEST, Frame, Garbled, now_ms, read_frame
 from .front import FINE, FrontSettings
 
@@ -87,9 +89,7 @@ class FrontProcess:
                     self._take(frame, process.stdin)
         finally:
             late.cancel()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end(self._tasks)
             if process.returncode is None:
                 with suppress(ProcessLookupError):
                     process.kill()

@@ -18,13 +18,14 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from bot.runtime.works import meanwhile
 from moderation.values.errors import AnswerableError, Invalid, Refused
 
 from .terminal.disk_errors import told_if_disk_fails
@@ -194,6 +195,7 @@ async def _serve_if_leading(
     config: "Config", stop: asyncio.Event, manager: "ServiceManager", page: "WatchPage", *, standby: bool
 ) -> None:
     """Take the lead, or wait for it as a standby; then serve until told to stop."""
+    from bot.admin.standing_by import standing_by
     from bot.leading.lead import Lead
     from bot.leading.standby import Standby
 
@@ -202,7 +204,7 @@ async def _serve_if_leading(
         await asyncio.to_thread(_load_all)
         follows = Standby(config, _superseded)
         with page.showing(follows.report):
-            async with _answering(config.data_dir):
+            async with meanwhile(standing_by(config.data_dir).run()):  # tells those who ask that it only stands by
                 lead = await follows.until_leading(stop, manager)
     else:
         lead = await Lead.waited_for(config, stop, _superseded)
@@ -226,19 +228,6 @@ def _load_all() -> None:
     import_module("bot.app")
     import_module("bot.cli.session")
     schemas()
-
-
-@contextlib.asynccontextmanager
-async def _answering(data_dir: Path) -> AsyncIterator[None]:
-    """Tell those who ask this process for something, meanwhile, that it only stands by."""
-    from bot.admin.standing_by import standing_by
-
-    door = asyncio.create_task(standing_by(data_dir).run())
-    try:
-        yield
-    finally:
-        door.cancel()
-        await asyncio.gather(door, return_exceptions=True)
 
 
 def _superseded() -> None:

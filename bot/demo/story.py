@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bot.runtime.works import end
 from bot.texts.catalog import Catalog
 
 from . import steps, steps_of_cases, steps_of_duty, steps_of_policy
@@ -129,9 +130,7 @@ class Story:
             await asyncio.wait({played, watched}, return_when=asyncio.FIRST_COMPLETED)
             return played.result() if played.done() else watched.result()
         finally:
-            for task in (played, watched):
-                task.cancel()
-            await asyncio.gather(played, watched, return_exceptions=True)
+            await end((played, watched))
 
     def _told(self, step: StoryStep, state: State, seen: str, seconds: float) -> StoryOutcome:
         return StoryOutcome(step, state, self.text(f"{step.name}.expected"), seen, seconds)

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from bot.runtime.works import end
+
 from .errors import ServerUnreachable
 
 T = TypeVar("T")
@@ -43,10 +45,7 @@ class SharedWork(Generic[T]):
 
     async def close(self) -> None:
         """End all work."""
-        tasks = tuple(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._running.values())
 
     def _ended(self, key: str, task: asyncio.Task[T]) -> None:
         del self._running[key]

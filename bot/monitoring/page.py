@@ -12,14 +12,15 @@ Left to others: serving (`bot/matrix/local_server.py`), what is said (`report.py
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 
 import orjson
 from aiohttp import web
 
 from bot.config.oidc import is_loopback, listen_address
 from bot.matrix.local_server import serve
+from bot.runtime.works import meanwhile
 
 from .metrics import CONTENT_TYPE
 from .report import Source, starting
@@ -36,15 +37,9 @@ class WatchPage:
         self._sources: list[Source] = [starting]
         self.listening = asyncio.Event()
 
-    @asynccontextmanager
-    async def served(self) -> AsyncIterator[None]:
+    def served(self) -> AbstractAsyncContextManager[None]:
         """Serve in this block."""
-        task = asyncio.create_task(self._serve())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return meanwhile(self._serve())
 
     @contextmanager
     def showing(self, source: Source) -> Iterator[None]:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import orjson
 
 from bot.outside.gate import may_send
+from bot.runtime.works import meanwhile
 from moderation.rules.labels import HIGHEST, LABEL
 
 VERSION = 1
@@ -85,16 +86,14 @@ async def _ask(socket: Path, within_s: float, question: Mapping[str, object], da
 async def _exchange(socket: Path, question: bytes, data: bytes) -> bytes:
     """Send a question and return the line that answers it, while it may still be sent: a plug-in can stop reading."""
     reader, writer = await asyncio.open_unix_connection(socket, limit=LONGEST_ANSWER)
-    sending = asyncio.create_task(_send(writer, question, data))
     try:
-        line = await reader.readline()  # raises ValueError beyond the limit
-        if not line.endswith(b"\n"):
-            raise EOFError
-        return line
+        async with meanwhile(_send(writer, question, data)):
+            line = await reader.readline()  # raises ValueError beyond the limit
     finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
         writer.transport.abort()
+    if not line.endswith(b"\n"):
+        raise EOFError
+    return line
 
 
 async def _send(writer: asyncio.StreamWriter, question: bytes, data: bytes) -> None:

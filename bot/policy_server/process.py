@@ -12,8 +12,7 @@ import asyncio
 import contextlib
 import socket
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator
 
 import structlog
 from aiohttp import web
@@ -23,6 +22,7 @@ from bot.config.oidc import listen_address
 from bot.config.policy_digest import policy_digest
 from bot.runtime.asking import ask_bot
 from bot.runtime.clock import Clock, wall_clock
+from bot.runtime.works import meanwhile
 from bot.texts.beforehand import refused_words
 from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
@@ -92,10 +92,10 @@ async def serve(
         pages = PolicyPages(
             settings.server_name, own.events.public, answering, rooms, others.keys, figures, beside, say
         )
-        async with _beside(tables.run(), _tidied(store, tables, clock), _poked(config, figures)):
+        async with meanwhile(tables.run(), _tidied(store, tables, clock), _poked(config, figures)):
             await rooms.begin()
             await tables.looked.wait()
-            async with _beside(rooms.run()), _listening(pages, config, bound):
+            async with meanwhile(rooms.run()), _listening(pages, config, bound):
                 listening.set()
                 await stop.wait()
             await answering.settle()
@@ -163,15 +163,3 @@ async def _poked(config: Config, figures: PolicyFigures) -> None:
         with contextlib.suppress(Refused, OSError):  # it is down, and reads them when it starts
             await ask_bot(config.data_dir, POKE, {})
         await asyncio.sleep(_POKE_EACH_S)
-
-
-@contextlib.asynccontextmanager
-async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run work in the background while the block runs."""
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

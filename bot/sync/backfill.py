@@ -28,6 +28,7 @@ from bot.events.parse_fields import token_of
 from bot.matrix.errors import Answered, HomeserverError, LoggedOut, NotFound, RateLimited, Unreachable
 from bot.outbox.handler import BotPart, Services
 from bot.pipeline.judging_costs import MOST_MS
+from bot.runtime.works import end
 from moderation.model.facts import NotSeen
 from moderation.values.events import Json, Received
 from moderation.values.ids import EventId, RoomId
@@ -134,9 +135,7 @@ class Gaps(BotPart):
         try:
             await asyncio.gather(*workers)
         finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            await end(workers)
 
     async def _work(self) -> None:
         while True:
