@@ -33,15 +33,11 @@ async def erase_from_tables(db: AsyncConnection, accounts: Collection[UserId], k
     await _forget_events(db, accounts, kept)
     for table in schema.metadata.sorted_tables:
         if table not in _APART:
-            for column in _of_people(table):
+            for column in schema.columns_of_people(table):
                 await _forget_in(db, table, column, accounts, kept)
     await _forget_links(db, accounts, kept)
     await _forget_where_absent(db, accounts)
     await _forget_in_rooms(db, accounts)
-
-
-def _of_people(table: Table) -> list[Column[Any]]:
-    return [column for column in table.c if column.info.get("holds") == "person"]
 
 
 def _blank(table: Table, column: Column[Any]) -> dict[str, str]:
@@ -109,7 +105,7 @@ async def _forget_in_rooms(db: AsyncConnection, accounts: Collection[UserId]) ->
 def _without(row: Any, accounts: Collection[UserId], absent: Collection[UserId]) -> dict[str, str]:
     """Return the changes to the row of a room. Rights are removed only for those who are not in it now."""
     values: dict[str, str] = {}
-    for column in _of_people(schema.rooms):
+    for column in schema.columns_of_people(schema.rooms):
         gone = absent if column.name == "direct_with" else accounts
         if getattr(row, column.name) in gone:
             values |= _blank(schema.rooms, column)

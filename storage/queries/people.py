@@ -311,36 +311,6 @@ async def people_met(db: AsyncConnection) -> frozenset[str]:
 
 
 async def everybody(db: AsyncConnection) -> frozenset[str]:
-    """Return everybody about whom anything is known."""
-    columns = (
-        schema.members.c.user,
-        schema.accounts.c.user,
-        schema.accounts.c.person,
-        schema.links.c.user,
-        schema.links.c.to,
-        schema.pinned_keys.c.user,
-        schema.events.c.sender,
-        schema.spoke.c.user,
-        schema.cases.c.subject,
-        schema.cases.c.by,
-        schema.credit.c.user,
-        schema.sanctions.c.subject,
-        schema.sanctions.c.by,
-        schema.verifications.c.user,
-        schema.verifications.c.by,
-        schema.rooms.c.direct_with,
-        schema.rooms.c.invited_by,
-        schema.assignments.c.user,
-        schema.case_notes.c.by,
-        schema.statements.c.subject,
-        schema.reports.c.subject,
-        schema.reports.c.by,
-        schema.away.c.user,
-        schema.rosters.c.user,
-        schema.room_rules.c.by,
-        schema.room_settings.c.by,
-        schema.tasks.c.subject,
-        schema.pointed.c.user,
-        schema.dossiers.c.subject,
-    )
+    """Return everybody about whom any table says something."""
+    columns = [column for table in schema.metadata.sorted_tables for column in schema.columns_of_people(table)]
     return frozenset(await db.scalars(union(*map(select, columns))))

@@ -6,7 +6,7 @@ record, so that a row always leads back to its evidence.
 """
 
 from .case_tables import assignments, case_notes, case_steps, cases, decisions, evidence, questions, reports, statements
-from .columns import metadata
+from .columns import columns_of_people, metadata
 from .console_tables import console_links, console_sessions
 from .duty_tables import away, duty_accepted, rosters
 from .event_tables import daily, events, old_events, trials, withheld

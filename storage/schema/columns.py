@@ -30,6 +30,11 @@ def table(name: str, *columns: AnyColumn[Any], **more: Any) -> Table:
     return Table(name, metadata, *columns, **more)
 
 
+def columns_of_people(table: Table) -> list[AnyColumn[Any]]:
+    """Return the columns that hold a Matrix id of a person."""
+    return [column for column in table.c if column.info == PERSON]
+
+
 def words_of(column: str) -> dict[str, str]:
     """Mark a column as words of the person in `column` of the same row, or as theirs."""
     return {"holds": "words", "of": column}

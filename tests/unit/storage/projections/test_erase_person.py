@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Column, Integer, String, Table, Text, insert
 
 from moderation.values.ids import UserId
+from storage import queries
 from storage import schema as t
 from storage.database.database import Database
 from storage.database.place import FILE, DatabasePlace
@@ -148,3 +149,17 @@ def test_older_databases_keep_room_names_and_appeals(tmp_path: Path) -> None:
     with sqlite3.connect(path) as found:
         assert found.execute("SELECT named_by FROM rooms").fetchall() == [(ANN,)]
         assert found.execute("SELECT appellant FROM cases").fetchall() == [(ANN,)]
+
+
+async def test_everybody_a_table_names_is_somebody_whose_keys_are_kept(database: Database) -> None:
+    named = {UserId(f"@{column}:example.org") for table in t.metadata.sorted_tables for column in people_in(table)}
+    async with database.write() as db:
+        for table in t.metadata.sorted_tables:
+            row = {c.name: value_of(c, UserId(f"@{c}:example.org"), 1) for c in table.c}
+            await db.execute(insert(table).values(**row))
+    async with database.read() as db:
+        assert named - await queries.everybody(db) == set()
+
+
+def people_in(table: Table) -> list[Column[Any]]:
+    return [column for column in table.c if column.info.get("holds") == "person"]
