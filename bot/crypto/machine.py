@@ -11,6 +11,8 @@ Rules this module keeps:
 - Every change is one durable transaction (`store.py`).
 - A message to be sent is on disk before it is sent, with its transaction id: a crash may repeat but never lose it.
 - Requests are made one at a time.
+- A server that answers late, or not at all, when device lists are fetched is not asked again for a minute, so that it
+  does not hold up each message. The devices that are known by then get their keys meanwhile.
 - Errors of requests are those of `bot/matrix/errors.py`; after one, every method can be called again.
 Left to others: who is in a room, when to retry, what to tell people.
 
@@ -26,6 +28,7 @@ from typing import Any
 from bot.matrix.errors import Answered, LoggedOut, Rejected
 from bot.matrix.http import Wire
 from bot.runtime.clock import Clock, wall_clock
+from moderation.values.ids import server_of
 from storage.database.fence import Epoch
 from storage.database.small_store import SmallPlace
 
@@ -46,6 +49,8 @@ from .to_device import Heard, Inbox
 __all__ = ["CryptoMachine", "Late", "News", "SyncPart"]
 
 _AT_ONCE = 20  # sessions begun in one transaction
+LATE_MS = 2_000  # a server whose users' device lists take longer than this to come
+REST_MS = 60_000  # is not asked for lists again before this time
 MUTE_MS = 600_000  # a device without keys, or with an unreachable homeserver, is asked again after this time
 
 
@@ -69,6 +74,7 @@ class CryptoMachine:
         self._sessions: dict[str, str] = {}  # the session that was used last in each room
         self._identity: AccountKeys | None = None
         self._asking = asyncio.Lock()  # requests to the homeserver, one at a time
+        self._rests: dict[str, int] = {}  # servers that answered late about device lists, and until when (ms)
         self._mute: dict[tuple[str, str], int] = {}  # devices that had no key to claim, and until when (ms)
 
     def __repr__(self) -> str:
@@ -312,13 +318,17 @@ class CryptoMachine:
                 devices.track(db, users)
             return devices.stale(db, users if users is None else set(users))
 
-        lists = await self.store.run(outdated)
-        names = list(lists)
+        lists, now = await self.store.run(outdated), self.clock()
+        names = [user for user in lists if self._rests.get(server_of(user), 0) <= now]
         us = await self.identity()
         me = Device(us.user, us.device, us.curve25519, us.ed25519)
         for start in range(0, len(names), USERS_AT_ONCE):
             asked = {user: lists[user] for user in names[start : start + USERS_AT_ONCE]}
+            began = self.clock()
             answer = await self.requests.query_keys(list(asked))
+            late = self.clock() - began >= LATE_MS
+            servers = {server_of(user) for user in asked} if late else set(object_of(answer.get("failures")))
+            self._rests |= dict.fromkeys(servers - {server_of(self.user)}, self.clock() + REST_MS)
             await self.store.run(functools.partial(_learn, asked, answer, me))
 
     async def _upload(self, upload: Upload | None = None) -> None:

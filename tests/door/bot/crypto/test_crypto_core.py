@@ -5,15 +5,17 @@ In `tests/synapse/test_crypto_core.py` the homeserver is a real one, and nio's c
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.crypto import devices
 from bot.crypto.cross_signing import CrossSigning, KeyState
 from bot.crypto.errors import StoreLost
+from bot.crypto.machine import LATE_MS, REST_MS
 from bot.crypto.outbound import Recipients, RoomEncryption
 from bot.crypto.requests import Requests
 from bot.crypto.room_keys import Decrypted, Sealed
@@ -75,6 +77,39 @@ class TestARoom:
         room = await cast.room(bot, ben)
         said = await asyncio.gather(*(bot.say(room, str(number)) for number in range(8)))
         assert [(await ben.until(room, event)).body for event in said] == [str(number) for number in range(8)]
+
+    @pytest.mark.parametrize("how", ["late", "never"])
+    async def test_a_server_that_gives_no_device_lists_in_time_does_not_hold_up_each_message(
+        self, cast: CryptoStage, monkeypatch: pytest.MonkeyPatch, how: str
+    ) -> None:
+        bot, ben = await cast.bot(), await cast.bot("ben")
+        room, far = await cast.room(bot, ben), "@far:elsewhere.example"
+        query, now, asked = bot.machine.requests.query_keys, [bot.machine.clock()], list[Sequence[str]]()
+        monkeypatch.setattr(bot.machine, "clock", lambda: now[0])
+
+        async def query_keys(users: Sequence[str]) -> dict[str, Any]:
+            asked.append(users)
+            answer = await query(users)
+            if far in users and how == "late":
+                now[0] += LATE_MS
+            elif far in users:
+                answer = {**answer, "device_keys": {ben.user: answer["device_keys"].get(ben.user)}}
+                answer["failures"] = {"elsewhere.example": {}}
+            return answer
+
+        monkeypatch.setattr(bot.machine.requests, "query_keys", query_keys)
+
+        async def say() -> None:
+            await bot.machine.store.run(lambda db: devices.note_changes(db, [ben.user, far], ()))
+            await bot.machine.encrypt(room, "m.room.message", {"body": "hello"}, {bot.user, ben.user, far})
+
+        for _ in range(3):
+            await say()
+        assert [far in users for users in asked] == [True, False, False]
+        assert all(ben.user in users for users in asked)
+        now[0] += REST_MS
+        await say()
+        assert far in asked[-1]
 
     async def test_a_member_whose_device_has_no_keys_left_gets_the_fallback_key(self, cast: CryptoStage) -> None:
         bot, ben = await cast.bot(), await cast.bot("ben")
