@@ -12,6 +12,7 @@ Rules kept here:
 from collections.abc import Mapping
 from typing import Literal
 
+from bot.runtime.newest import Newest
 from moderation.model.actions.base import Action
 from moderation.model.actions.removal import Redact
 from moderation.model.actions.telling import Tell, TellDesk
@@ -39,7 +40,7 @@ class UnreadMessages:
     def __init__(self, consequence: Consequence, bot: UserId) -> None:
         self._consequence = consequence
         self._bot = bot
-        self._told: dict[tuple[RoomId, UserId], int] = {}  # on which day
+        self._told = Newest[tuple[RoomId, UserId], int](_MOST_TOLD)  # on which day
 
     def follow(self, room: RoomView, event: EventId, sender: UserId, at_ms: int, code: str) -> tuple[Action, ...]:
         """Return what follows from an event that cannot be read because of `code`."""
@@ -50,8 +51,6 @@ class UnreadMessages:
         removes = self._consequence == "remove" and room.power.can_redact_others(self._bot)
         if self._told.get(who) == day:
             return (Redact(room=room.room, event=event, subject=sender),) if removes else ()
-        if len(self._told) >= _MOST_TOLD:
-            self._told.clear()
         self._told[who] = day
         name = RoomName(room.room)
         theirs = [line(f"sealed.{kind}", room=name, bot=Who(self._bot))]

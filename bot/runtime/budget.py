@@ -1,13 +1,16 @@
 """A rate limit per person, so that nobody can use up what all others need, too.
 
-Kept in memory: a restart resets it for everybody.
+Kept in memory, for the people who took something last: a restart resets it for everybody.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import UserId
+
+from .newest import Newest
 
 _MOST_PEOPLE = 10_000
 
@@ -20,8 +23,8 @@ class Budget:
 
     most: int
     within_ms: int = HOUR_MS
-    _taken: dict[UserId, list[int]] = field(default_factory=dict)
-    _told: set[UserId] = field(default_factory=set)
+    _taken: Newest[UserId, list[int]] = field(default_factory=partial(Newest, _MOST_PEOPLE))
+    _told: Newest[UserId, int] = field(default_factory=partial(Newest, _MOST_PEOPLE))  # when
 
     def is_spent(self, user: UserId, now_ms: int) -> bool:
         """Return whether nothing is left for a person with the common limit."""
@@ -34,15 +37,12 @@ class Budget:
         """
         times = self._lately(user, now_ms)
         if len(times) < max(most, self.most):
-            if len(self._taken) >= _MOST_PEOPLE:
-                self._taken.clear()
-                self._told.clear()
             self._taken[user] = [*times, now_ms]
-            self._told.discard(user)
+            self._told.pop(user, None)
             return "granted"
         if user in self._told:
             return "told"
-        self._told.add(user)
+        self._told[user] = now_ms
         return "spent"
 
     def free_at(self, user: UserId) -> int:
