@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bot.runtime.works import meanwhile
+from bot.runtime.works import end, meanwhile
 from moderation.values.errors import AnswerableError, Invalid, Refused
 
 from .terminal.disk_errors import told_if_disk_fails
@@ -296,5 +296,4 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, "Session"]) -> 
         await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
         return task.result() if task.done() else None
     finally:
-        for pending in (task, stopped):
-            pending.cancel()
+        await end((task, stopped))
