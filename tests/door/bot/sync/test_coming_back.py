@@ -107,6 +107,43 @@ async def test_an_answer_from_before_the_notice_counts_for_nothing_after_it(
     assert len(bot.recorded()) == len(set(bot.recorded()))
 
 
+async def test_a_cached_answer_from_before_the_notice_counts_for_nothing_after_it(
+    theatre: Theatre, line: BadLine
+) -> None:
+    """Synapse answers a question that is repeated, since its answer was lost, as it did the first time."""
+    owner, member = await theatre.people("owner", "member")
+    bot = await theatre.bot("", start=False)
+    room = await theatre.stage.room(owner, member)
+    await owner.set_power(room, {bot.user: 100})
+    unseen = await member.send_text(room, "before the bot came")
+    await owner.invite(room, bot.user)
+    lost, cached = b"the answer is lost", list[bytes]()
+
+    def repeated(body: bytes) -> bytes:
+        if not cached and room in json.loads(body).get("rooms", {}).get("join", {}):
+            cached.append(body)
+            return lost
+        if len(cached) == 1:
+            cached.append(b"")
+            return cached[0]
+        return body
+
+    line.change(SYNC, repeated)
+    joined, announcing = line.silence(SYNC, lost=True, holds=lambda body: body == lost), line.silence(SEND)
+    bot.start()
+    await bot.until(lambda: announcing.met and joined.met, "the notice to be sent, and an answer without it")
+    assert announcing.held is not None and joined.held is not None
+    announcing.held.set()
+    await bot.until_condition(room, "protected")
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the room to be read")
+    joined.held.set()
+    await bot.until(lambda: len(cached) == 2, "the cached answer")
+    line.clear()
+    seen = await member.send_text(room, "after the notice")
+    await bot.has(seen)
+    assert {event: event in bot.recorded() for event in (unseen, seen)} == {unseen: False, seen: True}
+
+
 async def test_a_gap_of_the_former_stay_ends_with_it(
     theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
