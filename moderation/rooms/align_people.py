@@ -170,12 +170,14 @@ def _level(user: UserId, kinds: set[str], room: RoomPicture) -> Change | str | N
 
 
 def _target(user: UserId, kinds: set[str], hold: KeptLevel | None, present: str, room: RoomPicture) -> str | None:
-    """Return the level that sanctions call for; None if no sanction does."""
-    if "mute" in kinds and (hold or room.membership.get(user) == "join"):
+    """Return the level that sanctions call for; None if no sanction does.
+
+    Somebody who is not in the room is muted only if their level is kept anyway; their joining asks again.
+    """
+    demoted = "demote" in kinds and _managed(user, hold.prior if hold else present, room)
+    if "mute" in kinds and (hold or demoted or room.membership.get(user) == "join"):
         return str(room.power.mute_level())
-    if "demote" in kinds and _managed(user, hold.prior if hold else present, room):
-        return NO_ENTRY
-    return None
+    return NO_ENTRY if demoted else None
 
 
 def _managed(user: UserId, prior: str, room: RoomPicture) -> bool:

@@ -163,6 +163,17 @@ def test_a_mute_set_by_hand_is_not_lifted_when_ours_ends() -> None:
     assert there.levels["users"][ANNA] == -1
 
 
+def test_a_manager_who_is_banned_is_muted_and_demoted_in_one_step() -> None:
+    there = Simulated()
+    there.start(MARK, "ban")
+    there.align()
+    there.start(MARK, "mute")
+    there.start(MARK, "demote")
+    there.align()
+    assert there.look() == Alignment()
+    assert there.levels["users"][MARK] == -1
+
+
 # What is beyond the bot.
 
 
