@@ -24,7 +24,7 @@ from tests.unit.bot.effects.pictures import picture, written
 ANNA, BEN = UserId("@anna:example.org"), UserId("@ben:example.org")
 LIMIT = 3_000_000
 SIDE, SCANS = 4_000, 50_000  # each scan takes some milliseconds
-GOOD = written(picture(1))
+GOOD = written(picture(1, 160, 120))
 SCAN = b"\xff\xda"
 
 

@@ -38,7 +38,7 @@ from tests.theatre.scene import Theatre, told
 from tests.theatre.served import like
 from tests.unit.bot.effects.pictures import picture, written
 
-BAD, FINE = picture(1), picture(6)
+BAD, FINE = picture(1, 160, 120), picture(6, 160, 120)  # small, as each worker makes them
 SEALED, KEYS = encrypt(written(BAD))
 PLACE = "mxc://example.org/"
 FILES = {

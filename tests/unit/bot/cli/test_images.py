@@ -9,7 +9,7 @@ from moderation.rules.images import ImagesRule
 from tests.unit.bot.cli.conftest import HEAD, Answerable
 from tests.unit.bot.effects.pictures import picture, written
 
-DATA = written(picture(1))
+DATA = written(picture(1, 160, 120))
 (HASH,) = pdq_of(DATA)
 
 

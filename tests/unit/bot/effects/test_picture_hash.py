@@ -22,7 +22,6 @@ PUBLISHED = {
     (3, 200, 400): "4c28b49b1d77323c517533c8f54b258be31e7357b339663ca67364d84e48cc98",
     (5, 90, 130): "9f1f3877c58e256872c4a75e0b47d9388bf0ee91510f926d3ea1531618e61ee2",
 }
-ONE = picture(1)
 NEAR = 31  # the distance that a rule allows if it does not say another
 
 
@@ -46,13 +45,13 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_changed_copy_is_near(change: Callable[[Image.Image], Image.Image]) -> None:
-    assert distance(written(ONE), written(change(ONE))) <= NEAR
+    assert distance(written(picture(1)), written(change(picture(1)))) <= NEAR
 
 
 def test_a_cropped_copy_and_another_picture_are_far() -> None:
-    cropped = ONE.crop((10, 7, 310, 233))
-    assert distance(written(ONE), written(cropped)) > NEAR
-    assert distance(written(ONE), written(picture(6))) > 80
+    cropped = picture(1).crop((10, 7, 310, 233))
+    assert distance(written(picture(1)), written(cropped)) > NEAR
+    assert distance(written(picture(1)), written(picture(6))) > 80
 
 
 @pytest.mark.parametrize("how", Image.Transpose, ids=lambda how: how.name)
@@ -84,14 +83,14 @@ def test_a_picture_of_too_many_pixels_is_not_decoded() -> None:
 
 
 def test_a_large_photograph_is_decoded_small() -> None:
-    large = written(ONE.convert("L").resize((8000, 6000)), "JPEG", quality=30)
+    large = written(picture(1).convert("L").resize((8000, 6000)), "JPEG", quality=30)
     assert MOST_PIXELS < 8000 * 6000
-    assert distance(written(ONE), large) <= NEAR
+    assert distance(written(picture(1)), large) <= NEAR
 
 
 def test_a_picture_drawn_with_transparency_is_known_by_what_is_seen() -> None:
-    light = ONE.convert("L")
-    on_white, on_black = Image.new("RGBA", ONE.size, "black"), Image.new("RGBA", ONE.size, "white")
+    light = picture(1).convert("L")
+    on_white, on_black = Image.new("RGBA", picture(1).size, "black"), Image.new("RGBA", picture(1).size, "white")
     on_white.putalpha(ImageOps.invert(light))
     on_black.putalpha(light)
     ((known,),) = [pdq_of(written(light))]
@@ -101,26 +100,28 @@ def test_a_picture_drawn_with_transparency_is_known_by_what_is_seen() -> None:
 
 
 def test_a_picture_with_a_palette_or_finer_shades_is_known() -> None:
-    fine = Image.frombytes("I;16", ONE.size, b"".join(bytes((7, each)) for each in ONE.convert("L").tobytes()))
-    assert distance(written(ONE.convert("L")), written(fine)) <= 4
-    assert distance(written(ONE), written(ONE.quantize(256))) <= NEAR
+    fine = Image.frombytes(
+        "I;16", picture(1).size, b"".join(bytes((7, each)) for each in picture(1).convert("L").tobytes())
+    )
+    assert distance(written(picture(1).convert("L")), written(fine)) <= 4
+    assert distance(written(picture(1)), written(picture(1).quantize(256))) <= NEAR
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "BMP"])
 def test_a_file_that_is_cut_short_does_no_harm(form: str) -> None:
-    data = written(ONE, form)
+    data = written(picture(1), form)
     for length in (0, 10, 100, len(data) // 2, len(data) - 5):
         assert len(pdq_of(data[:length])) <= 1
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
 def test_a_file_that_is_cut_short_is_known_by_what_is_seen(form: str) -> None:
-    data = written(ONE, form)
-    assert distance(written(ONE), data[: len(data) * 98 // 100]) <= NEAR
+    data = written(picture(1), form)
+    assert distance(written(picture(1)), data[: len(data) * 98 // 100]) <= NEAR
 
 
 def test_other_formats_are_not_opened() -> None:
-    assert pdq_of(written(ONE, "TIFF")) == ()
+    assert pdq_of(written(picture(1), "TIFF")) == ()
     assert pdq_of(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n") == ()
 
 

@@ -2,6 +2,7 @@
 
 import sys
 import unicodedata
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -171,9 +172,14 @@ def test_characters_of_every_plane_are_stable(first: int) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_sign_for_many_letters_reads_as_its_letters(form: Form) -> None:
-    signs = [char for code in range(sys.maxunicode + 1) if len(unicodedata.normalize("NFKC", char := chr(code))) > 4]
-    assert "\ufdfa" in signs
-    for char in signs:
+    assert "\ufdfa" in _signs()
+    for char in _signs():
         for around in ("{}", "a{}", "e{}\u0301", "\u0635{}\u0651"):
             written = around.format(char)
             assert normalise(written, form).text == normalise(unicodedata.normalize("NFKC", written), form).text
+
+
+@cache
+def _signs() -> list[str]:
+    """Return the signs that stand for more than four letters."""
+    return [char for code in range(sys.maxunicode + 1) if len(unicodedata.normalize("NFKC", char := chr(code))) > 4]
