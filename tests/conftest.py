@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -132,5 +132,6 @@ def _is_slow(file: Path) -> bool:
     return _folder(file) in SLOW
 
 
+@cache
 def _folder(file: Path) -> str:
     return file.relative_to(Path(__file__).parent).parts[0]

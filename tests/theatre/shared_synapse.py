@@ -27,6 +27,7 @@ from bot.demo.synapse import Limits, Synapse
 from bot.demo.synapse_config import CONFIG_FILE
 
 STARTED_S = 500.0  # three seconds of a processor: minutes where many programs run
+_SELDOM = {"gc_min_interval": ["10s", "60s", "300s"]}  # to look for garbage, which takes a twentieth of its time
 _FOLDER = "ANSWERABLE_TEST_SYNAPSE_FOLDER"
 _MEMORY = Path("/dev/shm")
 _PLACE = "place"
@@ -48,7 +49,7 @@ def running(limits: Limits, **more: Any) -> Iterator[Synapse]:
     # time of these tests and shows nothing about us. What the bot writes does go to a disk.
     where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with TemporaryDirectory(prefix="answerable-synapse-", dir=where, ignore_cleanup_errors=True) as folder:
-        server = asyncio.run(Synapse.start(Path(folder), limits=limits, within_s=STARTED_S, more=more))
+        server = asyncio.run(Synapse.start(Path(folder), limits=limits, within_s=STARTED_S, more={**_SELDOM, **more}))
         yield server
         asyncio.run(server.stop())
 
