@@ -16,6 +16,7 @@ import datetime as dt
 import re
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple, cast
@@ -183,10 +184,11 @@ def is_date(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _second(text: str) -> int:
-    seconds = int(dt.datetime.strptime(text + "+0000", "%Y-%m-%dT%H:%M:%S%z").timestamp())
-    if _second_text(seconds) != text:
-        raise ValueError(f"{text!r} is not a time of ours")
-    return seconds
+    with suppress(ValueError):
+        seconds = int(dt.datetime.fromisoformat(f"{text}+00:00").timestamp())
+        if _second_text(seconds) == text:  # else another spelling of ISO 8601
+            return seconds
+    raise ValueError(f"{text!r} is not a time of ours")
 
 
 @lru_cache(maxsize=4096)
