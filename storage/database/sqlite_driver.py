@@ -198,10 +198,8 @@ class SqliteEngine(TableEngine):
 
     async def clean(self, db: AsyncConnection, patience_ms: int) -> bool:
         """Empty the WAL, which may still contain what was erased or deleted."""
-        await db.exec_driver_sql(f"PRAGMA busy_timeout = {patience_ms}")
-        row = (await db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
-        await db.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_MS}")
-        return bool(row[0] == 0)
+        is_empty: bool = await cast(SqliteConnection, db).hand_over(_empty_wal, patience_ms)
+        return is_empty
 
 
 def _change_and(
@@ -226,6 +224,16 @@ def _commit_unless(connection: sqlite3.Connection, given_up: threading.Event) ->
     """Commit, unless the caller has given up meanwhile; called in the thread of the connection."""
     if not given_up.is_set():
         connection.commit()
+
+
+def _empty_wal(connection: sqlite3.Connection, patience_ms: int) -> bool:
+    """Empty the WAL. Return False if somebody still reads what is in it; called in the thread of the connection."""
+    connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
+    try:
+        ((is_busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    return not is_busy
 
 
 def _give_back(connection: sqlite3.Connection) -> None:
