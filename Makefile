@@ -51,12 +51,14 @@ wheel:
 	@$(COPY) && $(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist "$$folder"
 	@ls dist/*.whl
 
+# All is compiled once, as else each worker of the tests compiles it; pytest compiles tests in its own way.
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(NEW_ENOUGH)
 	@echo "Installing what demo, tests and checks need into $(VENV): a minute or a few, once."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q -j 0 -x '/(test_\w+|conftest)\.py$$' bot moderation storage tests || true
 	@touch $@
 
 demo: $(STAMP)
