@@ -29,6 +29,7 @@ from typing import Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_datetime, format_timedelta
 from babel.numbers import format_decimal
 
@@ -38,7 +39,7 @@ from .others_words import name_of, parts, tame
 
 LANGUAGES = ("en", "zh")
 USUAL_PREFIX = "!"  # of commands, as the files write them
-_LOCALES = {"en": "en_GB", "zh": "zh_CN"}
+_LOCALES = {"en": Locale.parse("en_GB"), "zh": Locale.parse("zh_CN")}  # found once: Babel looks through a thousand
 _WHEN = {"en": "d MMM y, HH:mm", "zh": "y年M月d日 HH:mm"}
 _SHORT = {"en": "d MMM, HH:mm", "zh": "M月d日 HH:mm"}
 _LEFT = {"en": ("{} min", "{} h", "{} days"), "zh": ("{} 分钟", "{} 小时", "{} 天")}
@@ -293,12 +294,12 @@ def _offset(when: dt.datetime) -> str:
     return f"{'-' if minutes < 0 else '+'}{hours}{f':{rest:02}' if rest else ''}"
 
 
-def locale_of(language: str) -> str:
-    """Return how Babel calls a language."""
-    return _LOCALES.get(language, "en_GB")
+def locale_of(language: str) -> Locale:
+    """Return how Babel writes a language."""
+    return _LOCALES.get(language, _LOCALES["en"])
 
 
-def _span(ms: int, locale: str) -> str:
+def _span(ms: int, locale: Locale) -> str:
     """Write a duration exactly, in the largest unit that divides it, since people act by it; else round it."""
     seconds = max(math.ceil(ms / 1000), 1)
     length = dt.timedelta(seconds=seconds)

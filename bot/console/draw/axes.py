@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import count
 
+from babel import Locale
 from babel.dates import format_skeleton
 from markupsafe import Markup
 
@@ -47,7 +48,7 @@ def day_name(at_ms: int, words: DrawingWords, skeleton: str = "yMMMd") -> str:
 
 
 @lru_cache(maxsize=4_096)
-def _written(day: dt.date, locale: str, skeleton: str) -> str:
+def _written(day: dt.date, locale: Locale, skeleton: str) -> str:
     return format_skeleton(skeleton, day, locale=locale)
 
 

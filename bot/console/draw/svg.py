@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
+from babel import Locale
 from markupsafe import Markup, escape
 
 from bot.texts.catalog import Catalog, locale_of
@@ -38,8 +39,8 @@ class DrawingWords:
     language: str
 
     @property
-    def locale(self) -> str:
-        """The language as Babel names it."""
+    def locale(self) -> Locale:
+        """The language as Babel writes it."""
         return locale_of(self.language)
 
     def text(self, key: str, **fields: object) -> str:
