@@ -117,7 +117,7 @@ class Database:
         """Overwrite or free what was erased or deleted, as far as the engine can.
 
         Returns False if a reader prevented that for `patience_ms` (None: as long as the engine waits). Uses a
-        connection of its own: one whose statement is cancelled is thrown away.
+        connection for reading. A caller who is cancelled keeps the turn until the engine has ended its work.
         """
         if self._writer is None:
             raise Broken("this database was opened for reading only")

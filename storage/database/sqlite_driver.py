@@ -197,8 +197,16 @@ class SqliteEngine(TableEngine):
         return cast(SqliteConnection, await SqliteConnection(self, is_writer=True))
 
     async def clean(self, db: AsyncConnection, patience_ms: int) -> bool:
-        """Empty the WAL, which may still contain what was erased or deleted."""
-        is_empty: bool = await cast(SqliteConnection, db).hand_over(_empty_wal, patience_ms)
+        """Empty the WAL, which may still contain what was erased or deleted.
+
+        A caller who is cancelled waits until SQLite has ended: until then nobody else can write.
+        """
+        emptying = asyncio.create_task(cast(SqliteConnection, db).hand_over(_empty_wal, patience_ms))
+        try:
+            is_empty: bool = await asyncio.shield(emptying)
+        except asyncio.CancelledError:
+            await asyncio.wait({emptying})
+            raise
         return is_empty
 
 

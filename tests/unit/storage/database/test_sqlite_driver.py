@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,39 @@ async def test_a_statement_that_is_given_up_before_its_turn_is_undone_with_its_t
         await db.execute(insert(schema.meta).values(key="d", value=""))
     async with database.read() as db:
         assert list((await db.execute(ORDERED)).scalars()) == [*KEYS, "d"]
+
+
+async def test_a_cancelled_cleaning_keeps_its_turn_until_sqlite_has_ended_it(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, began, order = sqlite_driver._empty_wal, threading.Event(), list[str]()
+
+    def empty_wal(connection: sqlite3.Connection, patience_ms: int) -> bool:
+        began.set()
+        is_empty = really(connection, patience_ms)
+        order.append("emptied")
+        return is_empty
+
+    async def write() -> None:
+        async with database.write() as db:
+            order.append("turn of the write")
+            await db.execute(insert(schema.meta).values(key="x", value="after"))
+
+    monkeypatch.setattr(sqlite_driver, "_empty_wal", empty_wal)
+    with closing(sqlite3.connect(DatabasePlace(tmp_path).file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT key FROM meta").fetchall()  # the WAL cannot be emptied while somebody reads it
+        cleaning = asyncio.create_task(database.clean(patience_ms=60_000))
+        assert await asyncio.to_thread(began.wait, 60)
+        cleaning.cancel()
+        writing = asyncio.create_task(write())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (cleaning.done(), order) == (False, [])
+        reader.execute("ROLLBACK")
+        await asyncio.wait({cleaning, writing})
+    assert (cleaning.cancelled(), writing.exception()) == (True, None)
+    assert order == ["emptied", "turn of the write"]
 
 
 async def test_a_read_only_transaction_ends_without_a_thread_switch(
