@@ -11,8 +11,8 @@ Rules this module keeps:
 - Every change is one durable transaction (`store.py`).
 - A message to be sent is on disk before it is sent, with its transaction id: a crash may repeat but never lose it.
 - Requests are made one at a time.
-- A server that answers late, or not at all, when device lists are fetched is not asked again for a minute, so that it
-  does not hold up each message. The devices that are known by then get their keys meanwhile.
+- A server that answers late, or not at all, is not asked again for a minute (`late_servers.py`), so that it does not
+  hold up each message. Its devices with which we have a session get their keys meanwhile.
 - Errors of requests are those of `bot/matrix/errors.py`; after one, every method can be called again.
 Left to others: who is in a room, when to retry, what to tell people.
 
@@ -21,13 +21,14 @@ Specification: client-server API v1.19, "End-to-End Encryption".
 
 import asyncio
 import functools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bot.matrix.errors import Answered, LoggedOut, Rejected
 from bot.matrix.http import Wire
 from bot.runtime.clock import Clock, wall_clock
+from bot.runtime.newest import Newest
 from moderation.values.ids import server_of
 from storage.database.fence import Epoch
 from storage.database.small_store import SmallPlace
@@ -37,6 +38,7 @@ from .account import AccountKeys, OurDevice, Upload, first_key
 from .devices import Device, Person
 from .encoding import MalformedKey, Object, object_of
 from .errors import StoreLost
+from .late_servers import LateServers
 from .olm import Olm
 from .outbound import IN_THE_CLEAR, Outbound, Outgoing, Recipients, RoomEncryption
 from .requests import USERS_AT_ONCE, Requests
@@ -49,9 +51,8 @@ from .to_device import Heard, Inbox
 __all__ = ["CryptoMachine", "Late", "News", "SyncPart"]
 
 _AT_ONCE = 20  # sessions begun in one transaction
-LATE_MS = 2_000  # a server whose users' device lists take longer than this to come
-REST_MS = 60_000  # is not asked for lists again before this time
-MUTE_MS = 600_000  # a device without keys, or with an unreachable homeserver, is asked again after this time
+_MUTE_MS = 600_000  # a device without keys, or with an unreachable homeserver, is asked again after this time
+_MUTE_KEPT = 100_000  # such devices in memory
 
 
 class CryptoMachine:
@@ -74,8 +75,8 @@ class CryptoMachine:
         self._sessions: dict[str, str] = {}  # the session that was used last in each room
         self._identity: AccountKeys | None = None
         self._asking = asyncio.Lock()  # requests to the homeserver, one at a time
-        self._rests: dict[str, int] = {}  # servers that answered late about device lists, and until when (ms)
-        self._mute: dict[tuple[str, str], int] = {}  # devices that had no key to claim, and until when (ms)
+        self._late = LateServers(server_of(user))
+        self._mute: Newest[tuple[str, str], int] = Newest(_MUTE_KEPT)  # devices without a key, and until when (ms)
 
     def __repr__(self) -> str:
         return f"CryptoMachine({self.user!r}, {self.device!r})"
@@ -318,18 +319,21 @@ class CryptoMachine:
                 devices.track(db, users)
             return devices.stale(db, users if users is None else set(users))
 
-        lists, now = await self.store.run(outdated), self.clock()
-        names = [user for user in lists if self._rests.get(server_of(user), 0) <= now]
+        lists = await self.store.run(outdated)
         us = await self.identity()
         me = Device(us.user, us.device, us.curve25519, us.ed25519)
-        for start in range(0, len(names), USERS_AT_ONCE):
-            asked = {user: lists[user] for user in names[start : start + USERS_AT_ONCE]}
-            began = self.clock()
-            answer = await self.requests.query_keys(list(asked))
-            late = self.clock() - began >= LATE_MS
-            servers = {server_of(user) for user in asked} if late else set(object_of(answer.get("failures")))
-            self._rests |= dict.fromkeys(servers - {server_of(self.user)}, self.clock() + REST_MS)
+        while some := self._late.next_portion(lists, self.clock(), USERS_AT_ONCE):
+            asked = {user: lists.pop(user) for user in some}
+            answer = await self._timed(some, self.requests.query_keys(some))
             await self.store.run(functools.partial(_learn, asked, answer, me))
+
+    async def _timed(self, users: Sequence[str], request: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+        """Return the answer to a request about these users, and note if it was late."""
+        began = self.clock()
+        answer = await request
+        now = self.clock()
+        self._late.answered(users, now - began, object_of(answer.get("failures")), now)
+        return answer
 
     async def _upload(self, upload: Upload | None = None) -> None:
         """Upload keys that the homeserver lacks; the device's keys come first, since without them nobody knows us."""
@@ -355,7 +359,7 @@ class CryptoMachine:
 
     async def _mend(self) -> None:
         """Begin sessions with devices whose messages we cannot read, and send each a message in its new session."""
-        broken = await self.store.run(self._olm.wedged)
+        broken = [each for each in await self.store.run(self._olm.wedged) if not self._is_mute(each)]
         if broken:
             await self._begin_with(broken)
             await self.store.run(functools.partial(self._say_dummy, broken))
@@ -381,20 +385,25 @@ class CryptoMachine:
             self._olm.mended(db, device, now)
 
     async def _begin_with(self, wanted: Sequence[Device]) -> None:
-        """Claim a key of each of these devices and begin a session; a device without one is not asked for a while."""
-        if not wanted:
-            return
-        asked: dict[str, list[str]] = {}
+        """Claim a key of each of these devices and begin a session, except if their server rests."""
+        devices_of: dict[str, list[Device]] = {}
         for device in wanted:
-            asked.setdefault(device.user, []).append(device.device)
-        answer = await self.requests.claim_keys(asked)
+            devices_of.setdefault(device.user, []).append(device)
+        while some := self._late.next_portion(devices_of, self.clock()):
+            await self._claim({user: devices_of.pop(user) for user in some})
+
+    async def _claim(self, devices_of: Mapping[str, Sequence[Device]]) -> None:
+        """Claim keys in one request and begin sessions; a device without a key is not asked for a while."""
+        wanted = {user: [each.device for each in owned] for user, owned in devices_of.items()}
+        answer = await self._timed(list(wanted), self.requests.claim_keys(wanted))
         claimed, begun = object_of(answer.get("one_time_keys")), set[tuple[str, str]]()
-        for start in range(0, len(wanted), _AT_ONCE):  # each takes milliseconds, and reading must not wait for all
-            some = wanted[start : start + _AT_ONCE]
+        asked = [device for owned in devices_of.values() for device in owned]
+        for start in range(0, len(asked), _AT_ONCE):  # each takes milliseconds, and reading must not wait for all
+            some = asked[start : start + _AT_ONCE]
             begun |= await self.store.run(functools.partial(self._begin, some, claimed))
-        until = self.clock() + MUTE_MS
-        ids = {(each.user, each.device) for each in wanted}
-        self._mute |= dict.fromkeys(ids - begun, until)
+        until = self.clock() + _MUTE_MS
+        for device in {(each.user, each.device) for each in asked} - begun:
+            self._mute[device] = until
 
     def _begin(self, wanted: Sequence[Device], claimed: Mapping[str, Any], db: Db) -> set[tuple[str, str]]:
         now, begun = self.clock(), set()
@@ -408,7 +417,8 @@ class CryptoMachine:
         return begun
 
     def _is_mute(self, device: Device) -> bool:
-        return self._mute.get((device.user, device.device), 0) > self.clock()
+        now = self.clock()
+        return self._late.rests(device.user, now) or self._mute.get((device.user, device.device), 0) > now
 
     async def _send_waiting(self, session: str | None) -> None:
         for each in await self.store.run(lambda db: outbound.waiting_requests(db, session)):

@@ -5,8 +5,8 @@ In `tests/synapse/test_crypto_core.py` the homeserver is a real one, and nio's c
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,16 @@ import pytest
 from bot.crypto import devices
 from bot.crypto.cross_signing import CrossSigning, KeyState
 from bot.crypto.errors import StoreLost
-from bot.crypto.machine import LATE_MS, REST_MS
+from bot.crypto.late_servers import LATE_MS, REST_MS
+from bot.crypto.machine import CryptoMachine
 from bot.crypto.outbound import Recipients, RoomEncryption
 from bot.crypto.requests import Requests
 from bot.crypto.room_keys import Decrypted, Sealed
+from bot.crypto.store import place_of
 from bot.matrix.errors import Unreachable
-from tests.people.crypto_people import CryptoStage, EncryptedBot
+from moderation.values.ids import server_of
+from storage.database.place import DatabasePlace
+from tests.people.crypto_people import KEY, CryptoStage, EncryptedBot
 from tests.theatre.stage import Stage
 
 
@@ -122,6 +126,167 @@ class TestARoom:
         await ben.hear()
         answer = await ben.homeserver.sync(ben.token, timeout_ms=0)
         assert answer["device_one_time_keys_count"]["signed_curve25519"] == 50
+
+
+class TestLateServers:
+    """Each test has a server that answers late, and others that must not suffer for it."""
+
+    async def test_people_of_a_server_that_was_asked_with_a_late_one_get_the_key_with_the_next_message(
+        self, far: "FarPeople"
+    ) -> None:
+        eva, ann, new = [await far.add(each) for each in ("@eva:evil", "@ann:good", "@new:good")]
+        far.slow_lists = {"evil"}
+        await far.say(eva, ann)
+        assert far.given == {ann, eva}
+        await far.say(eva, ann, new)
+        assert new in far.given
+
+    async def test_a_server_with_late_lists_is_found_with_the_second_message_and_then_rests(
+        self, far: "FarPeople"
+    ) -> None:
+        people = [await far.add(each) for each in ("@eva:evil", "@ann:good", "@ben:fine")]
+        far.slow_lists = {"evil"}
+        slow = []
+        for _ in range(5):
+            await far.change(people)
+            await far.say(*people)
+            slow.append(far.slow_requests)
+        assert slow == [1, 2, 2, 2, 2]
+        assert not await far.stale("@ann:good", "@ben:fine")
+        far.now += REST_MS
+        far.slow_lists = set()
+        await far.say(*people)
+        assert not await far.stale(*people)
+
+    async def test_many_users_of_a_late_server_are_not_all_asked_for(self, far: "FarPeople") -> None:
+        far.slow_lists = {"evil"}
+        await far.say(await far.add("@ann:good"), *(f"@eva{number}:evil" for number in range(500)))
+        assert far.slow_requests == 2
+        assert far.given == {"@ann:good"}
+
+    @pytest.mark.parametrize("named", [True, False])
+    async def test_new_devices_of_a_server_that_gives_no_keys_hold_up_two_messages_a_minute(
+        self, far: "FarPeople", named: bool
+    ) -> None:
+        far.silent_keys, far.names_failures = {"evil"}, named
+        here = list[str]()
+        for number in range(6):
+            here += [await far.add(f"@eva{number}:evil"), await far.add(f"@ann{number}:good")]
+            await far.say(*here)
+        assert far.slow_requests <= 2
+        assert far.given == {user for user in here if server_of(user) == "good"}
+        far.now += REST_MS
+        far.silent_keys = set()
+        await far.say(*here)
+        assert "@eva5:evil" in far.given
+
+    async def test_a_session_with_a_device_whose_server_rests_is_mended_after_the_rest(self, far: "FarPeople") -> None:
+        eva, zoe, machine = await far.add("@eva:evil"), await far.add("@zoe:evil"), far.bot.machine
+        await far.say(eva)
+        far.silent_keys = {"evil"}
+        await far.say(eva, zoe)
+        (device,) = await machine.known_devices(eva)
+        await machine.store.run(lambda db: machine._olm.mark_wedged(db, eva, device.curve25519, far.now))
+        await machine.tend()
+        assert far.slow_requests == 1
+        far.now += REST_MS
+        far.silent_keys, far.claimed = set(), []
+        await machine.tend()
+        assert far.claimed == [[eva]]
+
+    async def test_a_server_that_is_late_every_second_time_holds_up_two_messages_a_minute(
+        self, far: "FarPeople"
+    ) -> None:
+        people = [await far.add(each) for each in ("@eva:evil", "@ann:good")]
+        for number in range(8):
+            far.slow_lists = set() if number % 2 else {"evil"}
+            await far.change(people)
+            await far.say(*people)
+        assert far.slow_requests == 2
+
+    async def test_two_servers_that_give_no_keys_do_not_hide_behind_each_other(self, far: "FarPeople") -> None:
+        far.silent_keys, far.names_failures = {"evil", "worse"}, False
+        here = list[str]()
+        for number in range(6):
+            here += [await far.add(f"@eva{number}:evil"), await far.add(f"@zoe{number}:worse")]
+            await far.say(*here)
+        assert far.slow_requests == 3  # together, then each alone
+
+
+@dataclass
+class FarPeople:
+    """People on other homeservers: a test says which of these are slow, and sees who was given the key of a room."""
+
+    bot: EncryptedBot
+    folder: Path
+    room: str = "!far:test"
+    now: int = 1_800_000_000_000
+    slow_lists: set[str] = field(default_factory=set)
+    silent_keys: set[str] = field(default_factory=set)
+    names_failures: bool = True  # the homeserver says whose keys did not come
+    given: set[str] = field(default_factory=set)
+    slow_requests: int = 0
+    claimed: list[list[str]] = field(default_factory=list)  # the users of each request
+    _published: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    async def add(self, user: str) -> str:
+        """Create a person with one device, which has the name of the user."""
+        place = place_of(DatabasePlace(self.folder / user[1:].replace(":", "-")), user)
+        machine = await CryptoMachine.open(place, KEY, self.bot.homeserver.wire, user, user)
+        self._published[user] = (await machine.store.run(lambda db: machine.ours.upload(db, self.now))).body
+        await machine.close()
+        return user
+
+    async def say(self, *users: str) -> None:
+        """Encrypt a message for the bot and these users."""
+        await self.bot.machine.encrypt(self.room, "m.room.message", {"body": "hello"}, {self.bot.user, *users})
+
+    async def change(self, users: Sequence[str]) -> None:
+        """Let the device lists of these users be out of date."""
+        await self.bot.machine.store.run(lambda db: devices.note_changes(db, users, ()))
+
+    async def stale(self, *users: str) -> set[str]:
+        """Return the users whose lists are out of date."""
+        return set(await self.bot.machine.store.run(lambda db: devices.stale(db, users)))
+
+    async def query_keys(self, users: Sequence[str]) -> dict[str, Any]:
+        """Answer in place of the bot's homeserver."""
+        self._wait(self.slow_lists & {server_of(user) for user in users})
+        known = [user for user in users if user in self._published]
+        return {"device_keys": {user: {user: self._published[user]["device_keys"]} for user in known}}
+
+    async def claim_keys(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """Answer in place of the bot's homeserver."""
+        self.claimed.append(sorted(wanted))
+        silent = self.silent_keys & {server_of(user) for user in wanted}
+        self._wait(silent)
+        given = {
+            user: {user: dict([self._published[user]["one_time_keys"].popitem()])}
+            for user in wanted
+            if server_of(user) not in silent
+        }
+        failures: dict[str, Any] = {server: {} for server in silent if self.names_failures}
+        return {"one_time_keys": given, "failures": failures}
+
+    async def to_device(self, type: str, messages: Mapping[str, Any], _: str) -> None:
+        """Note who gets encrypted messages."""
+        if type == "m.room.encrypted":
+            self.given |= messages.keys()
+
+    def _wait(self, slow: set[str]) -> None:
+        if slow:
+            self.slow_requests += 1
+            self.now += LATE_MS
+
+
+@pytest.fixture
+async def far(cast: CryptoStage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FarPeople:
+    """Provide a bot whose homeserver's answers about other people's devices are those of a test."""
+    made = FarPeople(await cast.bot(), tmp_path)
+    monkeypatch.setattr(made.bot.machine, "clock", lambda: made.now)
+    for name in ("query_keys", "claim_keys", "to_device"):
+        monkeypatch.setattr(made.bot.machine.requests, name, getattr(made, name))
+    return made
 
 
 class TestKeysThatComeLateOrNever:
