@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.actions.base import CARD, PRIORITIES, STOP, URGENT, Action, to_json
+from moderation.model.actions.base import CARD, DECLINES, ENTRIES, PRIORITIES, STOP, URGENT, Action, to_json
 from moderation.model.actions.registry import from_json
 from storage.database.dialect import json_field, least, upsert
 from storage.database.rows import Rows, rows_of, value_of
@@ -103,12 +103,13 @@ _HURRY = (
 def _first_of(priority: int) -> Select[Any]:
     """Select the rows of one priority that may go next, including the first of each room.
 
-    Redactions go newest first, since the newest messages are read most.
+    Redactions go newest first, since the newest messages are read most; of entries and declines, those tried least.
     """
     o = outbox.c
     mine = (o.priority == priority, o.not_before <= bindparam("now"))
     newest = priority == URGENT
-    first = select(o.id).where(*mine).order_by(o.id.desc() if newest else o.id).limit(bindparam("most"))
+    order = (o.attempts, o.id) if priority in (ENTRIES, DECLINES) else (o.id.desc() if newest else o.id,)
+    first = select(o.id).where(*mine).order_by(*order).limit(bindparam("most"))
     of_each = select((func.max if newest else func.min)(o.id)).where(*mine).group_by(o.room)
     of_each = of_each.order_by(func.min(o.id)).limit(ROOMS)
     return select(outbox).where(o.id.in_(first) | o.id.in_(of_each))

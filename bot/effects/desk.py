@@ -5,7 +5,8 @@ Rules kept here:
 - Groups share a desk if the same people own and run them (`moderation/rooms/desks.py`), and part once they do not.
 - In a community with one desk, a group moves to the oldest desk of such groups even if it has one already.
 - The desk is encrypted if one of its groups is.
-- A server that takes long to accept the invitation of a manager does not keep the others waiting: it is asked again.
+- Managers who come later are invited by actions of their own, so that a server that does not answer for one of them
+  keeps nobody waiting. Whether they still have a right in the desk is looked up each time.
 - A case is one card, edited when the case changes; every later message about it goes into its thread.
 - The card shows the words even when the message is gone, and says whether it is.
 - Cases that came in a burst share a card (`burst_card.py`); one of them that is appealed has its own, too.
@@ -14,14 +15,14 @@ Rules kept here:
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import replace
 
 from bot.bot_rooms.create import RoomPurpose, body, take_up
 from bot.bot_rooms.shared_desks import desk_names, desks_to_join, moved, must_show, rooms_of
 from bot.events.parse_fields import object_of
-from bot.matrix.errors import Forbidden, HomeserverError, NotFound, RateLimited, Rejected, Unreachable
+from bot.matrix.errors import Answered, Forbidden, HomeserverError, LoggedOut, NotFound, Rejected, Unreachable
 from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, RetryLater, Services
 from bot.pipeline.returned_cards import with_card_mark
 from bot.texts.case_card import card_lines, read_card
@@ -32,7 +33,7 @@ from bot.texts.report_lines import reads_along, report_lines
 from moderation.cases.card_reactions import offered
 from moderation.judge.room_rules import compiled
 from moderation.model.actions.cards import EditBurst, EditCard, Offer, PostCard, SupersedeCard
-from moderation.model.actions.rooms import KeepDesk, QuitDesk
+from moderation.model.actions.rooms import InviteManager, KeepDesk, QuitDesk
 from moderation.model.context import CaseView, RoomView
 from moderation.model.facts import DeskChosen
 from moderation.rooms.desks import SETTLE_MS, DeskView, Plan, plan
@@ -43,18 +44,18 @@ from storage import outbox, queries
 
 LEAVES_AFTER_MS = 200  # how often it is asked whether all is said in a desk that is to be left
 POLL_MS = 60_000  # how often a desk whose rooms differ is looked at
-INVITE_S = 5.0  # after so long without an answer an invitation is sent again later
 _TRIES, _FIRST_MS, _LAST_MS = 40, 5_000, 600_000  # about five hours
 
 
 class Desk(ActionHandler):
-    """The handlers of `KeepDesk`, `PostCard`, `EditCard`, `Offer`, `SupersedeCard` and `QuitDesk`."""
+    """The handlers of `KeepDesk`, `InviteManager`, `PostCard`, `EditCard`, `Offer`, `SupersedeCard` and `QuitDesk`."""
 
     def __init__(self, services: Services, said_at: SaidAt) -> None:
         super().__init__(services)
         self._said_at = said_at
         self.handles: Handlers = {
             KeepDesk: self.keep,
+            InviteManager: self.invite,
             PostCard: self.post,
             EditCard: self.edit,
             Offer: self.offer,
@@ -75,7 +76,7 @@ class Desk(ActionHandler):
         if await self._homeserver.is_encrypted(group.room):
             await self._homeserver.encrypt_room(desk.room)
         wanted = plan(desk)
-        all_invited = await self._in_step(desk.room, wanted)
+        await self._in_step(group.room, desk.room, wanted)
         if desk.was_shared and desk.users:
             await self._call_by(desk)
         if action.settles and group.room not in wanted.keep:
@@ -83,9 +84,6 @@ class Desk(ActionHandler):
         if (other := await self._of_community(group, desk)) is not None:
             return await self._join(group, other)
         differ = [staff.room for staff in desk.users if staff.room not in wanted.keep]
-        if not (all_invited or differ):
-            why = "somebody could not be invited"
-            raise RetryLater(why, Done(made=desk.room), tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS)
         settles = self._clock() + SETTLE_MS
         return Done(made=desk.room, actions=tuple(KeepDesk(room=room, settles=settles) for room in differ))
 
@@ -98,17 +96,16 @@ class Desk(ActionHandler):
         """Use the desk of other rooms that the same people run, or make one; for one room at a time."""
         async with self._making:
             _, desk = await self._found(group.room)
-            if desk is not None:  # taken up meanwhile; perhaps nobody is invited yet
-                return Done(made=desk.room, actions=(KeepDesk(room=group.room),))
+            if desk is not None:
+                return Done(made=desk.room)
             if (shared := await self._of_same_people(group)) is not None:
                 await self._pipeline.commit((DeskChosen(room=group.room, desk=shared.code, why="same"),))
                 return Done(made=shared.room)
             staff = await self._database.fetch(queries.staff_of, group, self._homeserver.user)
             made = RoomPurpose("desk", served=group.code)
-            room = await self._create(made, group)
+            room = await self._create(made, group, sorted(staff.joined))
             await take_up(self._pipeline, made, room)
-            all_invited = await self._invite(room, sorted(staff.joined))
-            return Done(made=room, actions=() if all_invited else (KeepDesk(room=group.room),))
+            return Done(made=room)
 
     async def _of_same_people(self, group: RoomView) -> DeskView | None:
         """Return the desk that a room can use at once: of the same people, and as encrypted as the room."""
@@ -147,9 +144,22 @@ class Desk(ActionHandler):
         await self._pipeline.commit((fact,), actions=actions)
         return Done(made=desk.room)
 
-    async def _create(self, made: RoomPurpose, group: RoomView) -> RoomId:
+    async def _create(self, made: RoomPurpose, group: RoomView, managers: list[UserId]) -> RoomId:
+        """Make the desk and invite its managers, who can then read the first message in it if it is encrypted.
+
+        A homeserver that cannot invite one of them refuses, but has made the room: it is taken up as soon as `/sync`
+        tells of it.
+        """
         secret, (name, topic) = await self._homeserver.is_encrypted(group.room), desk_names(self._speech, group)
-        return await self._homeserver.create_room(body(made, name=name, topic=topic, invite=(), encrypted=secret))
+        try:
+            return await self._homeserver.create_room(
+                body(made, name=name, topic=topic, invite=managers, encrypted=secret)
+            )
+        except LoggedOut:
+            raise
+        except Answered as error:
+            given_up = Done(result="refused", code=error.errcode or "-")
+            raise RetryLater(str(error), given_up, tries=5, first_ms=1_000, last_ms=_LAST_MS) from error
 
     async def _call_by(self, desk: DeskView) -> None:
         """Name a desk after all rooms that use it."""
@@ -161,24 +171,22 @@ class Desk(ActionHandler):
             await self._homeserver.set_state(desk.room, "m.room.name", {"name": name})
             await self._homeserver.set_state(desk.room, "m.room.topic", {"topic": topic})
 
-    async def _in_step(self, desk: RoomId, wanted: Plan) -> bool:
-        """Remove former managers and invite new ones. Return whether no invitation has to be repeated."""
+    async def _in_step(self, room: RoomId, desk: RoomId, wanted: Plan) -> None:
         for user in wanted.remove:
             await _unless_refused(self._homeserver.kick(desk, user))
-        return await self._invite(desk, wanted.invite)
+        if wanted.invite:
+            await self._pipeline.commit(actions=[InviteManager(room=room, subject=user) for user in wanted.invite])
 
-    async def _invite(self, desk: RoomId, users: Sequence[UserId]) -> bool:
-        """Invite people into the desk, all at once. Return whether no invitation has to be repeated."""
-
-        async def invite(user: UserId) -> bool:
-            try:
-                async with asyncio.timeout(INVITE_S):
-                    await _unless_refused(self._homeserver.invite(desk, user))
-            except (TimeoutError, Unreachable, RateLimited):
-                return False
-            return True
-
-        return all(await asyncio.gather(*map(invite, users)))
+    async def invite(self, action: InviteManager, _txn: str) -> Done:
+        """Invite a manager into the desk, unless they are there or have no right in it any more."""
+        _, desk = await self._found(action.room)
+        if desk is None or action.subject not in plan(desk).invite:
+            return Done(result="abandoned")
+        try:
+            await self._homeserver.invite(desk.room, action.subject)
+        except Unreachable as error:
+            raise RetryLater(str(error), tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS) from error
+        return Done()
 
     async def _part(self, room: RoomId, settles: int) -> Done:
         """Give a room another desk, once it has differed from the others in this one for long enough."""

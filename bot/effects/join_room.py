@@ -153,7 +153,8 @@ class Joiner(ActionHandler):
         """Return the message that asks for an invitation: to the group that continues there, else to the inviter."""
         before = await self._database.fetch(queries.upgraded_to, action.room)
         if before is None:
-            return Tell(room=NO_ROOM, subject=action.inviter, lines=(line("joining.not-entered"),), alone=True)
+            words = line("joining.not-entered", room=action.room)
+            return Tell(room=NO_ROOM, subject=action.inviter, lines=(words,), alone=True)
         words = line("upgrade.invite-me", room=RoomName(before[0]), bot=Who(self._homeserver.user))
         return TellDesk(room=before[0], lines=(words,), once="upgrade-invite")
 

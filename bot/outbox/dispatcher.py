@@ -37,7 +37,7 @@ from moderation.model.actions.base import STATE, URGENT, Action
 from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import ActionTaken
 from moderation.values.errors import Broken
-from moderation.values.ids import EventId, UserId
+from moderation.values.ids import EventId, UserId, server_of
 from moderation.values.notices import Phrase, line
 from storage import outbox
 from storage.database.database import Database
@@ -53,8 +53,10 @@ LOOK_AHEAD = 8  # rows of each priority, in addition to those under way
 TRIES_AFTER_DEFECT = 2
 FIRST_RETRY_MS = 500
 LAST_RETRY_MS = 60_000
+PUT_OFF_MS = 10_000, 600_000  # shortest and longest wait for a server that answers nothing
 SLOW_S = 5.0  # after so long without an answer a request frees its place, sooner the more often it was tried
 MOST_SLOW = 64  # requests without an answer that have freed their places
+MOST_OF_A_SERVER = 8  # of them, for the people of another server; what is owed to more of them is put off
 # Synapse counts all events of a sender against one limit (`rc_message`): messages, redactions, state, removals and
 # bans. Making rooms, inviting, joining and files have limits of their own.
 _COUNTED = re.compile(r"/rooms/[^/]+/(?:send|redact|state|kick|ban|unban|leave)\b")
@@ -163,7 +165,7 @@ class OutboxDispatcher:
         self._tasks.add(task)
         if row.priority <= URGENT:
             self._urgent.add(task)
-        else:
+        elif row.priority not in APART:
             self._free_later(row)
 
         def landed(done: asyncio.Task[None]) -> None:
@@ -190,12 +192,24 @@ class OutboxDispatcher:
         def free() -> None:
             if self._sending.get(row.txn) is not row:
                 return
-            if len(self._flying) - len(self._sending) < MOST_SLOW:
+            if len(self._silent()) < MOST_SLOW:
                 self._answered(row)
             else:
                 self._free_later(row)
 
-        asyncio.get_running_loop().call_later(SLOW_S / (1 + row.attempts), free)
+        asyncio.get_running_loop().call_later(SLOW_S / min(1 + row.attempts, 5), free)
+
+    def _silent(self) -> list[OutboxRow]:
+        """Return the rows that have freed their places without an answer."""
+        rows = self._flying.values()
+        return [row for row in rows if row.txn not in self._sending and row.priority not in APART]
+
+    def _waits_for_silent(self, row: OutboxRow) -> bool:
+        """Tell whether a request may depend on another server, from which enough answers are missing."""
+        server = _server(row.action)
+        if row.priority <= URGENT or row.priority in APART or server in ("", server_of(self._pipeline.settings.bot)):
+            return False
+        return sum(_server(each.action) == server for each in self._silent()) >= MOST_OF_A_SERVER
 
     def _may_begin_more(self) -> bool:
         """Tell whether a row may wait for a place: what was queued since the rows were read wakes us itself."""
@@ -219,6 +233,9 @@ class OutboxDispatcher:
             self._answered(row)
 
     async def _do(self, row: OutboxRow) -> None:
+        if self._waits_for_silent(row):
+            await self._again(row, _backoff(row.attempts, *PUT_OFF_MS))
+            return
         try:
             done = await self._ask(row)
         except LoggedOut:
@@ -256,7 +273,7 @@ class OutboxDispatcher:
     async def _later(self, row: OutboxRow, error: RetryLater) -> None:
         log.warning("act_later", action=row.action.NAME, why=str(error), tried=row.attempts + 1)
         if row.attempts + 1 < error.tries:
-            await self._again(row, _backoff(row.attempts, error.first_ms, error.last_ms))
+            await self._again(row, _backoff(row.attempts, error.first_ms, error.last_ms), merges=True)
         else:
             await self._finish(row, error.given_up)
 
@@ -343,6 +360,11 @@ def _refusal(action: Action, code: str) -> TellDesk:
     """Return the message to the managers that something could not be done; at most one waits to be sent."""
     what = Phrase(f"action.{action.NAME}")
     return TellDesk(room=action.room, lines=(line("desk.refused", what=what, code=code),), once="refused")
+
+
+def _server(action: Action) -> str:
+    """Return the server of the person whom an action concerns."""
+    return server_of(getattr(action, "subject", None) or getattr(action, "to", None) or "")
 
 
 def _backoff(attempts: int, first_ms: int = FIRST_RETRY_MS, last_ms: int = LAST_RETRY_MS) -> int:

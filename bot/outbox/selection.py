@@ -24,7 +24,7 @@ Left to others: reading the rows (`storage/outbox.py`), sending them (`dispatche
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from moderation.model.actions.base import CARD, ENTRIES, FILES, LABELS, OUTSIDE, PROOF, STOP, URGENT
+from moderation.model.actions.base import CARD, DECLINES, ENTRIES, FILES, LABELS, OUTSIDE, PROOF, STOP, URGENT
 from moderation.model.actions.removal import Kick
 from storage.outbox import OutboxRow
 
@@ -39,7 +39,7 @@ CALM_MS = 100
 CROWDED_MS = 1_000  # after a full answer of `/sync` the next one has been taken by then
 SLOW_MS = 600_000  # after a refusal the homeserver counts as slow for this long
 ALWAYS = 2**62
-APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8, FILES: 4, LABELS: 2, ENTRIES: 8}  # how many at once
+APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8, FILES: 4, LABELS: 2, ENTRIES: 8, DECLINES: 4}  # how many at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +102,11 @@ def choose(
     a row is not done yet.
     """
     chosen = list(_apart(rows, sending, busy))
+    taken = {*busy, *(row.action.queue for row in chosen)} - {None}
     if now < past.limited_until:
         return chosen
     here = [row for row in sending if row.priority not in APART]
     left = [row for row in rows if row.priority not in APART]
-    taken = set(busy)
     for begun in here:
         past = past._after(begun)
     while len(here) < past.at_once and (row := _next(left, here, taken, past, now)) is not None:
@@ -187,15 +187,18 @@ def _urgency(row: OutboxRow) -> tuple[int, int]:
     return row.priority, -row.id if row.priority == URGENT else row.id
 
 
-def _free(rows: Sequence[OutboxRow], busy: Collection[str | None]) -> Iterator[OutboxRow]:
-    """Yield the first row of each priority of each queue that is not busy, and all rows without a queue."""
+def _free(rows: Sequence[OutboxRow], busy: Collection[str | None], *, across: bool = False) -> Iterator[OutboxRow]:
+    """Yield the first row of each priority of each queue that is not busy, and all rows without a queue.
+
+    `across`: only the first row of each queue, whatever its priority.
+    """
     seen: set[tuple[str, int]] = set()
     for row in sorted(rows, key=lambda row: row.id):
         queue = row.action.queue
         if queue is None:
             yield row
-        elif queue not in busy and (queue, row.priority) not in seen:
-            seen.add((queue, row.priority))
+        elif queue not in busy and (queue, kind := 0 if across else row.priority) not in seen:
+            seen.add((queue, kind))
             yield row
 
 
@@ -204,5 +207,5 @@ def _apart(
 ) -> Iterator[OutboxRow]:
     for priority, most in APART.items():
         under_way = sum(row.priority == priority for row in sending)
-        free = sorted(_free([row for row in rows if row.priority == priority], busy), key=lambda row: row.attempts)
-        yield from free[: max(most - under_way, 0)]
+        free = [row for row in _free(rows, busy, across=True) if row.priority == priority]
+        yield from sorted(free, key=lambda row: row.attempts)[: max(most - under_way, 0)]

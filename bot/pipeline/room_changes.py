@@ -294,7 +294,16 @@ class RoomChanges:
             return await self._company(unit, index, event, room)
         if room.purpose == "lobby" and room.serves and event.membership == "join":
             return await self._in_lobby(unit, index, event, room.serves[0])
+        if room.purpose == "desk" and event.membership in ("join", "invite"):
+            return await self._in_desk(unit, event, room)
         return Answer()
+
+    async def _in_desk(self, unit: UnitOfWork, event: MembershipChanged, room: RoomView) -> Answer:
+        """Have the desk looked after if somebody comes who has no right there, such as by an invitation sent before."""
+        desk = await queries.desk_view(unit.db, room.code, self._bot)
+        if desk is None or not desk.users or any(event.user in staff.people for staff in desk.users):
+            return Answer()
+        return Answer((), (KeepDesk(room=desk.users[0].room),))
 
     async def _in_lobby(self, unit: UnitOfWork, index: int, event: MembershipChanged, served: RoomId) -> Answer:
         """Return what follows if somebody came into the lobby of a gated group."""

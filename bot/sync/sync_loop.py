@@ -39,7 +39,7 @@ from bot.pipeline.unread_reasons import UnreadReasons
 from bot.runtime.budget import Budget, Granted
 from moderation.duty.responsibility import is_operator
 from moderation.model.actions.base import NO_ROOM, Action
-from moderation.model.actions.rooms import Decline, Enter
+from moderation.model.actions.rooms import Decline, Enter, KeepDesk
 from moderation.model.actions.telling import Tell
 from moderation.rooms.spaces import is_space
 from moderation.values.events import MembershipChanged, Received, StateChanged
@@ -326,6 +326,9 @@ class Listener(BotPart):
                 made = made_for(event.content) if event.sender == self._homeserver.user else None
                 if made is not None:
                     await take_up(self._pipeline, made, room.room)
+                    served = [each for each, code in self._pipeline.served.codes.items() if code == made.served]
+                    if made.purpose == "desk" and served:  # perhaps not all of its people were invited
+                        await self._pipeline.commit(actions=(KeepDesk(room=served[-1]),))
 
     async def _invited(self, invite: Invite) -> None:
         inviter = invite.inviter

@@ -8,9 +8,10 @@ from moderation.values.ids import RoomId
 from moderation.values.notices import Line, lines_to_json
 
 # STOP ends what somebody does, URGENT removes what they did. OUTSIDE and PROOF go not to the homeserver, but to others,
-# who may take their time; so may the homeserver with FILES, which it fetches from others, and ENTRIES, rooms that it
-# enters or declines to enter through others, and a plug-in with LABELS.
-STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF, FILES, LABELS, ENTRIES = PRIORITIES = range(-1, 11)
+# who may take their time; so may the homeserver with FILES, which it fetches from others, with ENTRIES and DECLINES,
+# rooms that it enters, or declines to enter, through others, and a plug-in with LABELS.
+PRIORITIES = range(-1, 12)
+STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF, FILES, LABELS, ENTRIES, DECLINES = PRIORITIES
 NO_ROOM = RoomId("")  # of actions that concern no room
 
 

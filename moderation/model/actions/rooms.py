@@ -3,7 +3,7 @@
 from moderation.values.ids import NO_USER, EventId, UserId
 from moderation.values.notices import Line
 
-from .base import ENTRIES, NICETY, STATE, STOP, Action
+from .base import CARD, DECLINES, ENTRIES, NICETY, STATE, STOP, Action
 
 
 class Align(Action, name="align", priority=STOP, queue="state {room}", merge="align {room}"):
@@ -38,7 +38,7 @@ class Enter(Action, name="enter", priority=ENTRIES, queue="state {room}", merge=
     follows: bool = False  # only if an upgraded group continues in it; the inviter may not bring in the bot otherwise
 
 
-class Decline(Action, name="decline", priority=ENTRIES, queue="state {room}", merge="decline {room}"):
+class Decline(Action, name="decline", priority=DECLINES, queue="state {room}", merge="decline {room}"):
     """Decline the invitation to a room."""
 
 
@@ -83,6 +83,18 @@ class KeepDesk(Action, name="desk", priority=STATE, merge="desk {room} {settles}
     @property
     def priority(self) -> int:
         return NICETY if self.settles else STATE
+
+
+class InviteManager(
+    Action,
+    name="invite-manager",
+    priority=CARD,
+    queue="invite {room} {subject}",
+    merge="invite-manager {room} {subject}",
+):
+    """Invite a manager of a group (`room`) into its desk."""
+
+    subject: UserId
 
 
 class QuitDesk(Action, name="quit-desk", speaks=True):

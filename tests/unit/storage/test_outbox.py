@@ -8,7 +8,7 @@ from moderation.model.actions.alerts import Alert
 from moderation.model.actions.base import STOP, Action
 from moderation.model.actions.cards import EditCard, Offer, PostCard
 from moderation.model.actions.removal import Redact
-from moderation.model.actions.rooms import Align
+from moderation.model.actions.rooms import Align, Enter
 from moderation.model.actions.telling import Say, ShowPower, Tell
 from moderation.model.facts import ActionTaken
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
@@ -50,6 +50,15 @@ async def test_what_goes_to_other_servers_does_not_make_the_bot_look_stuck(datab
     await put(database, SAY, cause=2, now=7)
     async with database.read() as db:
         assert (await queries.vital_numbers(db, 10, 10)).queued == 7
+
+
+async def test_of_many_rooms_to_enter_one_that_was_not_tried_yet_is_read_first(database: Database) -> None:
+    rooms = [RoomId(f"!r{number}:example.org") for number in range(40)]
+    await put(database, *(Enter(room=room, inviter=ANNA) for room in rooms))
+    async with database.write() as db:
+        for number in range(39):
+            await outbox.retry_later(db, f"answerable.1.{number}", 0)
+    assert rooms[-1] in [action.room for action in await waiting(database, limit=1)]
 
 
 async def test_urgent_rows_come_first_and_redactions_newest_first(

@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 
 from bot.matrix.errors import RateLimited
-from bot.outbox.dispatcher import OutboxDispatcher
+from bot.outbox import dispatcher
+from bot.outbox.dispatcher import MOST_OF_A_SERVER, OutboxDispatcher
 from bot.outbox.handler import Done, PollAgain
-from bot.outbox.selection import APART, PATIENCE_MS, URGENT_IN_A_ROW
+from bot.outbox.selection import APART, OTHERS_AT_ONCE, PATIENCE_MS, URGENT_IN_A_ROW
 from moderation.model.actions.anchors import Witness
 from moderation.model.actions.base import PROOF, Action
 from moderation.model.actions.files import AskPlugin, HashMedia
 from moderation.model.actions.lists import PreviewList
 from moderation.model.actions.people import Verify
 from moderation.model.actions.removal import Sweep
-from moderation.model.actions.rooms import Enter
-from moderation.model.actions.telling import Say
+from moderation.model.actions.rooms import Decline, Enter
+from moderation.model.actions.telling import Say, Tell
 from moderation.model.facts import ActionTaken
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import RoomId, UserId
@@ -40,7 +41,7 @@ class Bench:
         self.place = place
         self.begun: list[str] = []
         self.go_on: dict[str, asyncio.Event] = {}
-        by_type = dict.fromkeys((Verify, Witness, HashMedia, AskPlugin, PreviewList, Say), self._handle)
+        by_type = dict.fromkeys((Verify, Witness, HashMedia, AskPlugin, PreviewList, Decline, Say), self._handle)
         self.actor = OutboxDispatcher(place.stores.database, place.pipeline, by_type, lambda: place.now)
 
     def free(self, *names: str) -> None:
@@ -83,6 +84,47 @@ async def test_a_mail_server_that_hangs_and_a_witness_that_hangs_do_not_wait_for
     await bench.until("witness", "say", *first, f"{PEOPLE[APART[PROOF]]} 1")
 
 
+async def test_requests_that_hang_for_long_still_go_as_many_at_once_as_each_may(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "SLOW_S", 0.01)
+    await bench.place.pipeline.commit(actions=[verify(user) for user in PEOPLE])
+    first = [f"{user} 1" for user in PEOPLE[: APART[PROOF]]]
+    await bench.until(*first)
+    await asyncio.sleep(0.1)
+    bench.place.pipeline.wake.dispatcher.set()
+    await asyncio.sleep(0.1)
+    assert sorted(bench.begun) == sorted(first)
+
+
+async def test_people_of_a_server_that_answers_nothing_keep_nobody_else_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "SLOW_S", 0.01)
+    monkeypatch.setattr(dispatcher, "MOST_SLOW", MOST_OF_A_SERVER + 2)
+    words, near = (line("done.ack", n=1),), UserId("@ann:near.example")
+    far = [UserId(f"@p{number}:far.example") for number in range(3 * MOST_OF_A_SERVER)]
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        begun, arrived = list[UserId](), asyncio.Event()
+
+        async def tell(action: Tell, _txn: str) -> Done:
+            begun.append(action.subject)
+            if action.subject != near:
+                await asyncio.Event().wait()
+            arrived.set()
+            return Done()
+
+        await place.pipeline.commit(actions=[Tell(room=ONE, subject=user, lines=words) for user in (*far, near)])
+        actor = OutboxDispatcher(place.stores.database, place.pipeline, {Tell: tell}, lambda: place.now)
+        task = asyncio.create_task(actor.run())
+        async with asyncio.timeout(120):
+            await arrived.wait()
+        task.cancel()
+        await asyncio.wait({task})
+    assert len(begun) <= MOST_OF_A_SERVER + OTHERS_AT_ONCE + 1
+
+
 async def test_one_persons_steps_go_in_order_one_at_a_time(bench: Bench) -> None:
     ann, ben = PEOPLE[:2]
     await bench.place.pipeline.commit(actions=(verify(ann, 1), verify(ann, 2), verify(ben, 3)))
@@ -98,9 +140,17 @@ async def test_a_step_runs_however_much_waits_for_the_homeserver(bench: Bench) -
     look = PreviewList(
         room=ONE, target="#a:b", via="", number=1, subject=PEOPLE[0], operates=False, where=ONE, alone=False
     )
-    apart = (verify(PEOPLE[0]), Witness(day="2026-11-24"), HashMedia(judged=True, **file), asked, look)
+    apart = (
+        verify(PEOPLE[0]),
+        Witness(day="2026-11-24"),
+        HashMedia(judged=True, **file),
+        asked,
+        look,
+        Decline(room=RoomId("!r:x")),
+    )
     await bench.place.pipeline.commit(actions=apart)
-    await bench.until("say", "witness", f"{PEOPLE[0]} 1", HashMedia.NAME, AskPlugin.NAME, PreviewList.NAME)
+    others = (HashMedia.NAME, AskPlugin.NAME, PreviewList.NAME, Decline.NAME)
+    await bench.until("say", "witness", f"{PEOPLE[0]} 1", *others)
     assert {each.priority for each in apart} == set(APART)
 
 

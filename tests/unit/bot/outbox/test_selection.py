@@ -29,7 +29,7 @@ from moderation.model.actions.base import CARD, ENTRIES, STATE, STOP, URGENT, Ac
 from moderation.model.actions.cards import EditCard, Offer, PostCard
 from moderation.model.actions.people import Verify
 from moderation.model.actions.removal import Kick, Redact
-from moderation.model.actions.rooms import Align, Enter
+from moderation.model.actions.rooms import Align, Enter, Leave
 from moderation.model.actions.telling import Say, Tell, TellDesk
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line
@@ -272,6 +272,12 @@ class TestApart:
             waiting = [replace(row, priority=priority) for row in rows(*many)]
             assert len(choose(waiting, (), (), Past(), NOW)) == most
             assert len(choose(waiting[1:], waiting[:1], (), Past(), NOW)) == most - 1
+
+    def test_nothing_overtakes_what_waits_in_the_same_queue(self) -> None:
+        leave, enter = Leave(room=ROOM, subject=ANNA), Enter(room=ROOM, inviter=ANNA)
+        assert chosen(rows(leave, enter)) == [leave]
+        assert chosen(rows(leave, enter), Past().limited(NOW + 1)) == []
+        assert chosen(rows(enter, leave)) == [enter]
 
     def test_what_was_tried_least_often_goes_first(self) -> None:
         rooms = [RoomId(f"!{n}:x") for n in range(APART[ENTRIES] + 1)]
