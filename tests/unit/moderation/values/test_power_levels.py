@@ -3,10 +3,11 @@
 import copy
 import json
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.values.ids import SAFE_INT, UserId
@@ -119,16 +120,17 @@ def test_a_level_can_be_set_where_the_authorization_rules_allow_it(
     assert power.can_set_level(actor, target, new) == allowed
 
 
-@given(rooms(), people, people, st.none() | numbers)
+@given(rooms(), st.none() | numbers)
 def test_nobody_raises_anybody_above_themselves(
-    given_room: tuple[dict[str, Any], dict[str, Any]], actor: UserId, target: UserId, new: int | None
+    given_room: tuple[dict[str, Any], dict[str, Any]], new: int | None
 ) -> None:
     made, content = given_room
     before = Power.of(made, content)
-    assume(before.can_set_level(actor, target, new))
-    after = Power.of(made, before.with_levels(content, {target: new}))
-    assert after.level(target) <= max(before.level(actor), before.level(target))
-    assert after.level(target) == before.level(target) or after.level(target) <= before.level(actor)
+    for actor, target in product(PEOPLE, repeat=2):
+        if before.can_set_level(actor, target, new):
+            after = Power.of(made, before.with_levels(content, {target: new}))
+            assert after.level(target) <= max(before.level(actor), before.level(target))
+            assert after.level(target) == before.level(target) or after.level(target) <= before.level(actor)
 
 
 @given(rooms(), people, people)
@@ -329,18 +331,17 @@ def test_half_a_letter_in_a_user_id_is_no_user() -> None:
 # Mutes.
 
 
-@given(rooms(), people)
-def test_the_mute_level_silences_and_counts_as_muted(
-    given_room: tuple[dict[str, Any], dict[str, Any]], user: UserId
-) -> None:
+@given(rooms())
+def test_the_mute_level_silences_and_counts_as_muted(given_room: tuple[dict[str, Any], dict[str, Any]]) -> None:
     made, content = given_room
     before = Power.of(made, content)
-    assume(not before.is_creator(user))
-    after = Power.of(made, before.with_levels(content, {user: before.mute_level()}))
-    assert after.is_muted(user)
-    assert after.role(user) == "member"
-    assert not any(after.can_send(user, kind) for kind in ("m.room.message", "m.reaction", "m.room.redaction"))
-    assert after.level(user) < 0
+    for user in PEOPLE:
+        if not before.is_creator(user):
+            after = Power.of(made, before.with_levels(content, {user: before.mute_level()}))
+            assert after.is_muted(user)
+            assert after.role(user) == "member"
+            assert not any(after.can_send(user, kind) for kind in ("m.room.message", "m.reaction", "m.room.redaction"))
+            assert after.level(user) < 0
 
 
 def test_a_silent_room_is_not_a_room_of_muted_people() -> None:
