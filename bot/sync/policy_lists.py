@@ -5,6 +5,7 @@ Rules kept here:
 - The state is fetched as a whole and compared with what is known, so that the next look makes up for what was missed.
 - What a list said last counts while it cannot be read; a start needs no network for it.
 - What a list says is recorded before it counts: how many entries, and the SHA-256 of them all.
+- A list whose server does not answer does not keep the others from being read (`joins.py`).
 - A list that changes again and again is read less and less often: nobody is banned and let in every second.
 - A list of more than `MOST_ENTRIES` entries (`choosing.MOST_ENTRIES` if people chose it in chat) is not read further,
   and an upgraded list is not followed: people are told.
@@ -46,6 +47,7 @@ from storage.projections import LIST_READ, set_meta
 from storage.queries import ChosenList
 from storage.state.list_entries import change_entries, digest_of, forget_entries
 
+from .joins import Joins
 from .list_troubles import ListTroubles
 from .list_upkeep import ListUpkeep
 
@@ -93,6 +95,7 @@ class PolicyLists(BotPart):
         self._asked = False  # whether somebody decided something about lists
         self._given: dict[RoomId, tuple[Entry, ...]] = {}  # as they were read when somebody chose the list
         self._upkeep = ListUpkeep(services)
+        self._joins = Joins(services.homeserver, self._awake.set)
         self.handles: Handlers = {MatchAgain: self.match_again}
 
     def invited(self, room: RoomId) -> bool:
@@ -100,6 +103,7 @@ class PolicyLists(BotPart):
         own = {each.room for each in self._policy.lists.publish}
         if room not in self._rooms | own and room not in {each.room for each in self._configured.values()}:
             return False
+        self._joins.was_invited()
         self.look_again()
         return True
 
@@ -134,6 +138,12 @@ class PolicyLists(BotPart):
     async def run(self) -> None:
         """Compile what is known, then look until cancelled."""
         await self.begin()
+        try:
+            await self._look_again_and_again()
+        finally:
+            await self._joins.end()
+
+    async def _look_again_and_again(self) -> None:
         while True:
             self._awake.clear()
             before = dict(self._entries)
@@ -184,11 +194,12 @@ class PolicyLists(BotPart):
     async def look(self) -> bool:
         """Read the lists that may have changed. Return whether the homeserver answered for all."""
         everything, self._reads_all = self._reads_all, False
-        stale, self._stale = self._stale, set()
+        self._joins.begin_round()
+        await self._enter_own(everything=everything)
+        await self._choose(everything=everything)
         if everything:
-            await self._enter_own()
-            await self._choose()
             await self._upkeep.end_forsaken(await self._known())
+        stale, self._stale = self._stale, set()
         chosen, answered = await self._known(), True
         changed, self._asked = self._asked or chosen != self._chosen, False
         await self._forget(chosen)
@@ -222,16 +233,23 @@ class PolicyLists(BotPart):
         for room in set(self._entries) - kept:
             await self._pipeline.commit(also=partial(forget_entries, room=room))
             self._entries.pop(room)
-        if gone := self._rooms - kept:
+        if gone := (self._rooms | self._joins.entered()) - kept:
             await self._upkeep.leave_unchosen(chosen, gone)
+            for room in gone:
+                self._joins.forget(room)
 
     async def _known(self) -> tuple[ChosenList, ...]:
         return await self._database.fetch(queries.chosen_lists)
 
-    async def _choose(self) -> None:
-        """Record which lists of the configuration are watched, once their rooms are known, and which no longer."""
+    async def _choose(self, *, everything: bool) -> None:
+        """Record which lists of the configuration are watched, once their rooms are known, and which no longer.
+
+        Unless `everything`, only those are looked at whose join was answered late.
+        """
         chosen = {each.list: each for each in await self._known()}
         for name, wanted in self._configured.items():
+            if not (everything or self._joins.has_ended(wanted.room)):
+                continue
             known = chosen.get(name)
             try:
                 room = RoomId(wanted.room) if wanted.room.startswith("!") else await self._entered(wanted)
@@ -244,16 +262,21 @@ class PolicyLists(BotPart):
             if known is None or (known.list_room, known.trust, known.in_chat) != (room, wanted.trust, False):
                 fact = ListChosen(step="watched", list=name, trust=wanted.trust, reach=DEPLOYMENT, list_room=room)
                 await self._pipeline.commit((fact,), actions=_taken(known))
+                self._stale.add(room)
         for name, gone in chosen.items():
             if not gone.in_chat and name not in self._configured:
                 await self._pipeline.commit((ListChosen(step="ended", list=name),))
 
-    async def _enter_own(self) -> None:
-        """Enter the rooms of our own lists, or say that it is not possible."""
+    async def _enter_own(self, *, everything: bool) -> None:
+        """Enter the rooms of our own lists, or say that it is not possible; see `_choose`."""
         for each in self._policy.lists.publish:
+            if not (everything or self._joins.has_ended(each.room)):
+                continue
             try:
-                if each.room not in await self._homeserver.joined_rooms():
-                    await self._homeserver.join(each.room, tuple(filter(None, (server_of(each.room),))))
+                if each.room in await self._homeserver.joined_rooms():
+                    self._joins.forget(each.room)
+                else:
+                    await self._joins.enter(each.room, tuple(filter(None, (server_of(each.room),))))
             except HomeserverError as error:
                 log.warning("own_list_closed", list=each.name, room=each.room, why=str(error))
                 if isinstance(error, Answered):
@@ -262,15 +285,19 @@ class PolicyLists(BotPart):
                 self._troubles.is_well(each.name, "own-closed")
 
     async def _entered(self, wanted: WatchedList) -> RoomId:
-        return await self._homeserver.join(wanted.room, wanted.via or (server_of(wanted.room),))
+        return await self._joins.enter(wanted.room, wanted.via or (server_of(wanted.room),))
 
     async def _read(self, each: ChosenList) -> bool:
         """Read the entries of a list; return whether they differ from those known."""
-        if each.list_room not in await self._homeserver.joined_rooms():
-            via = self._configured[each.list].via if each.list in self._configured else ()
+        wanted = None if each.in_chat else self._configured.get(each.list)
+        name, via = (wanted.room, wanted.via) if wanted is not None else (each.list_room, ())
+        if each.list_room in await self._homeserver.joined_rooms():
+            self._joins.forget(name)
+        else:
             writers = (each.sender for each in self._entries.get(each.list_room, ()))
             known = filter(None, map(server_of, (each.list_room, *writers)))
-            await self._homeserver.join(each.list_room, via or tuple(islice(dict.fromkeys(known), MOST_SERVERS)))
+            via = via or tuple(islice(dict.fromkeys(known), MOST_SERVERS))
+            await self._joins.enter(each.list_room, via, name=name)
         state = await self._homeserver.state(each.list_room, at_most=MOST_STATE if each.in_chat else None)
         entries = await asyncio.to_thread(read_entries, state)
         if await self._is_too_long(each, entries):

@@ -6,6 +6,7 @@ Rules kept here:
 - The state is fetched as a whole and compared with what is recorded, so that the next look makes up for what was
   missed.
 - What a space listed when the bot was removed from it stays.
+- A space whose server does not answer does not keep the others from being read (`joins.py`).
 - With `adopt = "ask"`, the desks of the community are told when a room is listed in which the bot is not.
 
 Left to others: what the state says (`moderation/rooms/spaces.py`), which community follows
@@ -34,6 +35,8 @@ from moderation.values.ids import RoomId, server_of
 from moderation.values.notices import Code, Who, line
 from storage import queries
 
+from .joins import Joins
+
 log = structlog.get_logger()
 
 LOOK_AGAIN_S = 3_600
@@ -49,12 +52,14 @@ class Spaces(BotPart):
         self._named = frozenset(space for each in self._policy.communities.named for space in each.space)
         self._open = {space: server_of(space) for space in self._named}  # to enter, by which server
         self._awake = asyncio.Event()
+        self._joins = Joins(services.homeserver, self._awake.set)
 
     def invited(self, room: RoomId, via: str) -> bool:
         """Return whether the room is one of the spaces, and if so let the bot enter."""
         if room not in self._named:
             return False
         self._open[room] = via
+        self._joins.was_invited()
         self._awake.set()
         return True
 
@@ -66,6 +71,12 @@ class Spaces(BotPart):
 
     async def run(self) -> None:
         """Look until cancelled."""
+        try:
+            await self._look_again_and_again()
+        finally:
+            await self._joins.end()
+
+    async def _look_again_and_again(self) -> None:
         while True:
             self._awake.clear()
             pause_s = LOOK_AGAIN_S if await self.look() else ASK_AGAIN_S
@@ -77,6 +88,7 @@ class Spaces(BotPart):
         """Update the record of each space. Return whether the homeserver answered for all."""
         followed = await self._database.fetch(queries.followed_spaces)
         answered = True
+        self._joins.begin_round()
         for space in sorted(self._named | followed):
             try:
                 await self._see_to(space, followed=space in followed)
@@ -88,7 +100,8 @@ class Spaces(BotPart):
         return answered
 
     async def _see_to(self, space: RoomId, *, followed: bool) -> None:
-        there = space in await self._homeserver.joined_rooms()
+        if there := space in await self._homeserver.joined_rooms():
+            self._joins.forget(space)
         if space not in self._named:
             if there:
                 await self._homeserver.leave(space)
@@ -105,7 +118,7 @@ class Spaces(BotPart):
         if (via := self._open.get(space)) is None:
             return False
         try:
-            await self._homeserver.join(space, (via,) if via else ())
+            await self._joins.enter(space, (via,) if via else ())
         except Answered as error:
             log.info("space_closed", room=space, why=str(error))
             self._open.pop(space, None)
