@@ -18,7 +18,6 @@ from tests.fakes.homeserver import SimulatedHomeserver
 from tests.postgres.engines import ENGINES, SQLITE
 from tests.theatre.engine import Block, BotsDatabases, on_postgresql
 from tests.theatre.fixtures import line, short_waits, stage_on_synapse, synapse, theatre  # noqa: F401
-from tests.theatre.one_core import on_one_core
 from tests.theatre.simulated import SimulatedAccounts
 from tests.theatre.stage import Stage
 
@@ -79,13 +78,6 @@ def bots_database(request: pytest.FixtureRequest, lasting_databases: BotsDatabas
         on_postgresql(databases),
     ):
         yield name
-
-
-@pytest.fixture(autouse=True)
-def one_core(bots_database: str) -> Iterator[None]:
-    """Keep a test, and what it starts, on one core; a server of `bots_database`, which others use too, on all."""
-    with on_one_core():
-        yield
 
 
 if os.environ.get("STORIES") == "synapse":
