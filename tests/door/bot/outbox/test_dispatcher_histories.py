@@ -29,7 +29,7 @@ PAUSES_S = (0, 0, 0.001, 0.005, 0.02, 0.05)
 
 @dataclass
 class History:
-    """What happens, as chance has it: after `surprises` nothing but success is left."""
+    """A random history: after `surprises` of them, requests only succeed."""
 
     place: Deployment
     chance: random.Random

@@ -1,4 +1,4 @@
-"""What one person has taken counts, however many others take something."""
+"""Budgets count for each person, however many others take something."""
 
 from bot.runtime.budget import _MOST_PEOPLE, Budget
 from moderation.values.ids import UserId
