@@ -184,6 +184,7 @@ async def test_a_bot_comes_back_only_once_the_answer_that_tells_of_its_removal_i
         return await is_behind(listener, asked)
 
     monkeypatch.setattr(Listener, "_is_behind", busy)
+    monkeypatch.setattr(sync_loop, "FIRST_RETRY_S", 0.01)
     await member.send_text(direct, "a word that ends the question which waits")
     await bot.until(lambda: held.met, "the next question")
     there = await member.send_text(room, "before it went")
