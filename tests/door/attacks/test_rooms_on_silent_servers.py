@@ -1,4 +1,4 @@
-"""Invitations into rooms on servers that answer nothing: neither declining nor entering them holds up other rooms."""
+"""Servers that answer nothing: declining, entering, inviting and writing to their people hold up nobody else."""
 
 from collections.abc import Callable
 from functools import partial

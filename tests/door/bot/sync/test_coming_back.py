@@ -13,6 +13,7 @@ from bot.sync import backfill, sync_loop
 from bot.sync.backfill import Gaps
 from bot.sync.sync_loop import Listener
 from moderation.model.facts import NotSeen, RoomStateChanged
+from moderation.values.ids import RoomId
 from storage.state.backfill import Gap
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.fakes.bad_line import BadLine
@@ -83,12 +84,7 @@ async def test_an_answer_from_before_the_notice_counts_for_nothing_after_it(
         scene, unseen = await removed_and_invited(theatre, "kick")
         bot, room, member = scene.bot, scene.room, scene.members[0]
     else:
-        owner, member = await theatre.people("owner", "member")
-        bot = await theatre.bot("", start=False)
-        room = await theatre.stage.room(owner, member)
-        await owner.set_power(room, {bot.user: 100})
-        unseen = await member.send_text(room, "before the bot came")
-        await owner.invite(room, bot.user)
+        bot, room, member, unseen = await invited(theatre)
 
     def has_joined(body: bytes) -> bool:
         return room in json.loads(body).get("rooms", {}).get("join", {})
@@ -111,12 +107,7 @@ async def test_a_cached_answer_from_before_the_notice_counts_for_nothing_after_i
     theatre: Theatre, line: BadLine
 ) -> None:
     """Synapse answers a question that is repeated, since its answer was lost, as it did the first time."""
-    owner, member = await theatre.people("owner", "member")
-    bot = await theatre.bot("", start=False)
-    room = await theatre.stage.room(owner, member)
-    await owner.set_power(room, {bot.user: 100})
-    unseen = await member.send_text(room, "before the bot came")
-    await owner.invite(room, bot.user)
+    bot, room, member, unseen = await invited(theatre)
     lost, cached = b"the answer is lost", list[bytes]()
 
     def repeated(body: bytes) -> bytes:
@@ -287,6 +278,17 @@ async def removed_and_invited(theatre: Theatre, how: str, before: int = 0) -> tu
 async def the_sync_after_it(scene: Scene) -> None:
     """Wait until an answer of `/sync` from after the last event was taken."""
     await scene.bot.has(await scene.managers[0].send_text(scene.desk, "a word in the desk"))
+
+
+async def invited(theatre: Theatre) -> tuple[ServedBot, RoomId, Client, str]:
+    """Invite a bot that does not run into a room. Return both, a member, and what they wrote before."""
+    owner, member = await theatre.people("owner", "member")
+    bot = await theatre.bot("", start=False)
+    room = await theatre.stage.room(owner, member)
+    await owner.set_power(room, {bot.user: 100})
+    unseen = await member.send_text(room, "before the bot came")
+    await owner.invite(room, bot.user)
+    return bot, room, member, unseen
 
 
 async def began_afresh(scene: Scene, unseen: str) -> None:
