@@ -9,7 +9,7 @@ from moderation.model.facts import CaseAssigned
 from moderation.values.ids import RoomId
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient, Read
-from tests.long.synapse.rung import invited, rung, unread
+from tests.long.synapse.rung import invited, mark_read, rung, unread
 from tests.people.client import Client, Seen
 from tests.theatre.scene import Scene, Theatre, answer, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
@@ -45,6 +45,7 @@ async def test_everybody_is_rung_when_it_is_their_turn(theatre: Theatre) -> None
     bot, owner, (manager,), (ann, ben) = scene.bot, scene.owner, scene.managers, scene.members
     for person in (operator, owner, manager, ann, ben):
         await open_direct(person, bot)  # a room that the bot makes rings by its invitation
+    await mark_read(manager, scene.desk)
     said = await ann.send_text(scene.room, "forbidden 7")
 
     # The card, to the manager on duty; the reminder; the deadline, to the owner; the next one, to the operator.
@@ -135,6 +136,8 @@ async def test_only_people_in_the_desk_are_mentioned(theatre: Theatre) -> None:
 async def test_a_card_that_waits_for_nobody_is_silent_and_an_appeal_rings_who_is_to_hear_it(theatre: Theatre) -> None:
     scene = await theatre.scene(members=2)
     bot, owner, (manager,), (ann, ben) = scene.bot, scene.owner, scene.managers, scene.members
+    for person in (manager, owner):
+        await mark_read(person, scene.desk)
     await ann.send_text(scene.room, "a purple elephant")
     card = await scene.card(manager, 1)
     assert (card.content["msgtype"], await rung(manager, card.id)) == ("m.notice", "silent")
