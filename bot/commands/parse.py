@@ -246,6 +246,7 @@ class _Pills(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.text = ""
         self.shown: dict[str, str] = {}  # Matrix id -> what is shown of the pill
+        self.has_links = False  # of Matrix, to people, rooms or messages
         self._user = ""
         self._inside = 0
         self._skipped = 0
@@ -257,6 +258,7 @@ class _Pills(HTMLParser):
         elif self._skipped:  # people named in the quoted text are not meant
             return
         elif tag == "a" and (link := _LINK.match(href) or MESSAGE.match(href)):
+            self.has_links = True
             self._user = "" if link.re is MESSAGE else _id_of(link)
             self.text += self._user or href
             if self._user:
@@ -289,7 +291,7 @@ def _text(event: MessagePosted, prefix: str) -> tuple[str, dict[str, str]]:
     try:
         pills.feed(formatted)
         pills.close()
-    except (AssertionError, ValueError):  # Python 3.11 raises these for "<![x" and for "&#" with 5,000 digits
+    except (AssertionError, ValueError):  # some Pythons raise these for "<![x" and for "&#" with 5,000 digits
         return event.body, {}
     text = pills.text.strip()
-    return (text, pills.shown) if is_command(text, prefix) else (event.body, {})
+    return (text, pills.shown) if pills.has_links and is_command(text, prefix) else (event.body, {})

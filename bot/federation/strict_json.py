@@ -3,7 +3,8 @@
 Rules this module keeps:
 - No name occurs twice in an object: which of the two counts is up to each parser.
 - Integers only, within plus or minus 2^53 - 1; no fractions, no exponents, no NaN, no Infinity.
-- UTF-8 only, without half surrogate pairs; no deeper and no longer than allowed.
+- UTF-8 only, without half surrogate pairs; no longer than allowed, and no deeper than what has a canonical form. How
+  deep `json` itself reads depends on the version of Python.
 - Anything else raises `MalformedPdu`, and nothing else.
 
 Room versions 1 to 5 allow more (fractions, larger integers). An event that uses it has no canonical form that is
@@ -21,6 +22,7 @@ from moderation.values.ids import SAFE_INT
 from .errors import MalformedPdu
 
 _LONGEST_INT = 17  # characters of an integer within 2^53, and its sign
+_LEVELS = 254  # of objects and lists in each other
 
 
 def parse_strictly(data: bytes, most_bytes: int) -> dict[str, Any]:
@@ -35,7 +37,20 @@ def parse_strictly(data: bytes, most_bytes: int) -> dict[str, Any]:
         raise MalformedPdu(f"not JSON: {type(error).__name__}") from None
     if not isinstance(value, dict):
         raise MalformedPdu("no JSON object")
+    if _is_deeper(value, _LEVELS):
+        raise MalformedPdu(f"more than {_LEVELS} levels")
     return value
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Tell whether a JSON value has more levels of objects and lists than these."""
+    level = [value]
+    for _ in range(levels + 1):
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        if not inner:
+            return False
+        level = [each for values in inner for each in values]
+    return True
 
 
 def canonical_or_malformed(value: Object) -> bytes:

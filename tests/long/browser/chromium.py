@@ -16,13 +16,13 @@ import os
 import platform
 import subprocess
 import sys
-import tarfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
 
+from tests.archives import unpack
 from tests.clients import packages
 from tests.long.browser.square_font import write_square_font
 
@@ -88,8 +88,7 @@ def _unpack(folder: Path) -> None:
                 [str(packages.node()), "-e", _UNPACK], stdin=packed, stdout=to, check=True, timeout=_UNPACK_S
             )
         if unpacked.suffix == ".tar":
-            with tarfile.open(unpacked) as files:
-                files.extractall(folder, filter="data")
+            unpack(unpacked, folder)
             unpacked.unlink()
     (folder / "chromium").chmod(0o755)
 

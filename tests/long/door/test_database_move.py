@@ -7,7 +7,6 @@ import shutil
 import signal
 import sqlite3
 import sys
-import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
@@ -43,6 +42,7 @@ from storage.journal.record_keys import PersonKeys
 from storage.moving import to_files
 from storage.moving.stores import DeviceStores, stores_of
 from storage.schema import metadata
+from tests.archives import unpack
 from tests.door.bot.cli.test_older_version import ARCHIVE
 from tests.door.offline import offline
 
@@ -54,8 +54,7 @@ Tables = dict[str, list[tuple[Any, ...]]]
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Provide the data directory of a deployment in files: cases, an outbox, keys of people and of a device."""
-    with tarfile.open(ARCHIVE) as packed:
-        packed.extractall(tmp_path, filter="data")
+    unpack(ARCHIVE, tmp_path)
     monkeypatch.chdir(tmp_path / "deployment")
     monkeypatch.setenv("ANSWERABLE_LANG", "en")
     folder = tmp_path / "deployment" / "data"

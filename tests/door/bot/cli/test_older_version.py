@@ -3,7 +3,6 @@
 import json
 import shutil
 import sqlite3
-import tarfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from storage.database.place import FILE, DatabasePlace
 from storage.database.schemas import schemas
 from storage.database.sqlite import migrate, schema_of
 from storage.journal.verify.verify import verify
+from tests.archives import unpack
 from tests.door.offline import MARK, offline
 
 ARCHIVE = Path(__file__).parent / "older_version" / "data.tar.xz"
@@ -35,8 +35,7 @@ MADE = 1_796_126_449_000  # when its backup was made
 @pytest.fixture
 def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Provide the data in the folders `FOLDERS`."""
-    with tarfile.open(ARCHIVE) as packed:
-        packed.extractall(tmp_path, filter="data")
+    unpack(ARCHIVE, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -120,6 +120,7 @@ def test_a_name_that_was_pressed_is_the_id_behind_it(body: str, formatted: str, 
     "formatted",
     [
         "!<!-- matrix.to/#/ -->",
+        f"!help you <!-- {PILL} -->",
         f"!{PILL}",
         f"! {PILL}",
         f"<![x {PILL}",

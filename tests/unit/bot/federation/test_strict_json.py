@@ -36,6 +36,8 @@ MOST = 65_536
         b'{"a":"\x00"}',
         b'{"a":' + b"[" * 60_000,
         b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+        b'{"a":' * 255 + b"1" + b"}" * 255,
+        b'{"a":' + b"[" * 254 + b"]" * 254 + b"}",
         b'{"a":"' + b"x" * MOST + b'"}',
     ],
     ids=lambda data: repr(data[:24]),
@@ -43,6 +45,11 @@ MOST = 65_536
 def test_what_is_not_read_alike_everywhere_is_refused(data: bytes) -> None:
     with pytest.raises(MalformedPdu):
         parse_strictly(data, MOST)
+
+
+@pytest.mark.parametrize("data", [b'{"a":' * 254 + b"1" + b"}" * 254, b'{"a":' + b"[" * 253 + b"]" * 253 + b"}"])
+def test_as_deep_as_has_a_canonical_form_is_read(data: bytes) -> None:
+    assert canonical_or_malformed(parse_strictly(data, MOST)) == data
 
 
 def test_half_a_surrogate_pair_has_no_canonical_form() -> None:
