@@ -65,7 +65,7 @@ demo: $(STAMP)
 	$(BIN)/answerable demo $(ARGS)
 
 test: $(STAMP)
-	$(PYTEST) --ignore tests/long $(ARGS)
+	$(PYTEST) --ignore tests/long -m "not long" $(ARGS)
 
 test-long: $(STAMP)
 	EXAMPLES=all $(PYTEST) -m "long or hypothesis or examples" $(ARGS)

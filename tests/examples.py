@@ -1,6 +1,6 @@
-"""The share of examples that a property test tries: a quarter, or all of them with EXAMPLES=all.
+"""The share of examples that a property test tries: an eighth, or all of them with EXAMPLES=all.
 
-`make test` tries a quarter. `make test-long` runs every property test again, with all, and every other test that has
+`make test` tries an eighth. `make test-long` runs every property test again, with all, and every other test that has
 the mark `examples`.
 """
 
@@ -13,4 +13,4 @@ STRIDE = 1 if ALL else 4  # from one place at which something is killed to the n
 
 def tried(examples: int) -> int:
     """Return how many of this number of examples this run tries."""
-    return examples if ALL else max(examples // 4, min(examples, SMALL))
+    return examples if ALL else max(examples // 8, min(examples, SMALL))

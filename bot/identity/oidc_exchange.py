@@ -32,6 +32,7 @@ _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _USER_CODE = re.compile(r"[\x20-\x7e]{1,40}\Z")
 _LONGEST_CLAIM = 320
 _LONGEST_WAIT_S = 30 * 60
+INTERVAL_S = 5  # between two questions to an issuer that names none. RFC 8628, section 3.2
 _CLAIMS: Mapping[ClaimName, str] = {"name": "name", "email": "email", "phone": "phone_number", "subject": "sub"}
 
 Waiting = Literal["pending", "slower"]
@@ -242,7 +243,7 @@ def _grant(content: Mapping[str, Any], provider: Provider) -> DeviceGrant:
         user_code=shown,
         link=link,
         expires_s=_seconds(content.get("expires_in"), 600, 1, _LONGEST_WAIT_S),
-        interval_s=_seconds(content.get("interval"), 5, 1, 60),
+        interval_s=_seconds(content.get("interval"), INTERVAL_S, 1, 60),
     )
 
 

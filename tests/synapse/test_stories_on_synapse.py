@@ -16,10 +16,5 @@ from tests.door.bot.effects.test_room_measures import (
 from tests.door.bot.identity.test_verification_rooms import (
     test_a_knock_is_admitted_after_a_vouch_or_at_once_if_verified,
 )
-from tests.door.bot.pipeline.test_judge_event import test_each_kind_of_rule_is_found_redacted_and_charged_once
-from tests.door.bot.sync.test_coming_back import (
-    test_a_bot_removed_and_invited_during_downtime_starts_afresh,
-    test_nothing_is_recorded_after_a_removal_in_the_answer_or_page_that_tells_of_it,
-)
 
 pytestmark = pytest.mark.usefixtures("short_waits")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.synapse import Synapse
+from bot.identity import oidc, oidc_exchange
 from bot.scheduler import scheduler
 from bot.sync import sync_loop
 from tests.fakes.bad_line import BadLine
@@ -45,6 +46,13 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make bots notice quickly that their clock was set forward."""
     monkeypatch.setattr(scheduler, "LOOK_AGAIN_MS", 100)
     monkeypatch.setattr(sync_loop, "LONG_POLL_MS", 100)
+
+
+@pytest.fixture
+def quick_logins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make bots notice quickly that somebody logged in at an issuer."""
+    monkeypatch.setattr(oidc, "LOOK_MS", 100)
+    monkeypatch.setattr(oidc_exchange, "INTERVAL_S", 1)
 
 
 @pytest.fixture

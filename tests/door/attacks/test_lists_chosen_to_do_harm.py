@@ -165,6 +165,7 @@ async def test_words_of_a_list_are_shown_short_and_as_code(tmp_path: Path) -> No
         assert (type(shown).__name__, len(shown.text)) == ("Code", 120)
 
 
+@pytest.mark.long
 async def test_a_list_of_20_000_entries_can_be_chosen_and_a_longer_one_cannot(tmp_path: Path) -> None:
     many = [entry(f"@spam{number}:bad.example", f"k{number}") for number in range(20_000)]
     async with offline(tmp_path, "") as bot:

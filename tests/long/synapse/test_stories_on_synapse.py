@@ -49,6 +49,11 @@ from tests.door.bot.effects.test_shared_desks import (
 from tests.door.bot.identity.test_verification_rooms import (
     test_nobody_writes_in_the_lobby_and_verified_people_are_invited,
 )
+from tests.door.bot.pipeline.test_judge_event import test_each_kind_of_rule_is_found_redacted_and_charged_once
+from tests.door.bot.sync.test_coming_back import (
+    test_a_bot_removed_and_invited_during_downtime_starts_afresh,
+    test_nothing_is_recorded_after_a_removal_in_the_answer_or_page_that_tells_of_it,
+)
 from tests.door.bot.sync.test_followed_spaces import (
     test_decisions_count_in_all_rooms_that_a_space_lists,
 )

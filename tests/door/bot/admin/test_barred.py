@@ -59,6 +59,7 @@ async def test_a_barred_person_is_removed_from_every_room_and_told_why(theatre: 
     assert bot.rows("SELECT n FROM statements WHERE n = 2") == [(2,)]
 
 
+@pytest.mark.long
 async def test_barring_covers_linked_accounts_and_its_end_lets_both_in(theatre: Theatre) -> None:
     scene, operator = await a_scene(theatre, members=2)
     bot, owner, (ann, twin) = scene.bot, scene.owner, scene.members
@@ -85,6 +86,7 @@ async def test_barring_covers_linked_accounts_and_its_end_lets_both_in(theatre: 
     assert refused.value.key == "cli.barred.not"
 
 
+@pytest.mark.long
 async def test_an_appeal_that_is_granted_lifts_the_bans_everywhere(theatre: Theatre) -> None:
     scene, operator = await a_scene(theatre)
     bot, owner, (ann,) = scene.bot, scene.owner, scene.members
@@ -99,6 +101,7 @@ async def test_an_appeal_that_is_granted_lifts_the_bans_everywhere(theatre: Thea
     await told(ann, bot, like("notice.ended.ban"))
 
 
+@pytest.mark.long
 async def test_an_entry_ends_by_itself_at_its_date(theatre: Theatre) -> None:
     scene, operator = await a_scene(theatre)
     bot, owner, (ann,) = scene.bot, scene.owner, scene.members

@@ -51,6 +51,7 @@ async def test_a_link_is_given_to_those_who_run_a_room_in_a_direct_room_alone(th
     assert [fact.subject for fact in bot.facts(ConsoleOpened)] == [manager.user]
 
 
+@pytest.mark.long
 async def test_without_a_public_address_the_refusal_says_whom_to_ask(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, bot='operators = ["@op:localhost"]')
     bot, (manager,) = scene.bot, scene.managers
@@ -86,6 +87,7 @@ async def test_a_link_is_dead_once_its_person_has_left_the_direct_room(theatre: 
         await door(bot, "console-login", ticket=ticket)
 
 
+@pytest.mark.long
 async def test_a_session_ends_when_it_is_left_or_an_operator_ends_it(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES + CONSOLE)
     bot, (manager,) = scene.bot, scene.managers

@@ -76,6 +76,7 @@ async def test_of_two_who_decide_what_they_saw_one_is_told_that_it_moved(theatre
     assert (len(bot.facts(CaseDecided)), len(bot.facts(ConsoleCommand))) == (1, before)
 
 
+@pytest.mark.long
 async def test_a_session_that_is_over_gives_no_commands(theatre: Theatre) -> None:
     scene, held = await a_case(theatre)
     bot, (manager,) = scene.bot, scene.managers
@@ -115,6 +116,7 @@ async def test_rights_are_those_of_the_moment(theatre: Theatre) -> None:
     assert bot.facts(CaseDecided) == []
 
 
+@pytest.mark.long
 async def test_an_erased_person_has_no_session_left(theatre: Theatre) -> None:
     scene, held = await a_case(theatre)
     bot, (manager,) = scene.bot, scene.managers
@@ -126,6 +128,7 @@ async def test_an_erased_person_has_no_session_left(theatre: Theatre) -> None:
         await door(bot, "command", session=held, words="help")
 
 
+@pytest.mark.long
 async def test_an_answer_is_in_the_language_of_its_reader_and_bad_words_are_refused(theatre: Theatre) -> None:
     scene, held = await a_case(theatre)
     bot = scene.bot

@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bot.cli.run import only_instance
 from bot.demo.bot_process import Ran
 from moderation.model.facts import DataGiven, DossierStep, RecordsExported, TaskDone, TaskOpened
@@ -154,6 +156,7 @@ async def look_inside(out: Path, folder: Path, ann: Client, manager: Client) -> 
     assert b"by these accounts:" in checked.stdout
 
 
+@pytest.mark.long
 async def test_a_legal_bar_is_recorded_and_keeps_the_file_from_the_person(theatre: Theatre, tmp_path: Path) -> None:
     scene, ann, operators = await an_offender(theatre)
     bot, terminal, out = scene.bot, Terminal(scene.bot, tmp_path, *operators), tmp_path / "ann.zip"
@@ -180,6 +183,7 @@ async def test_a_legal_bar_is_recorded_and_keeps_the_file_from_the_person(theatr
     assert [body for body in heard if like("dossier.told").search(body)] == []
 
 
+@pytest.mark.long
 async def test_a_declined_dossier_task_returns_only_after_a_new_upheld_case(theatre: Theatre, tmp_path: Path) -> None:
     scene, ann, _ = await an_offender(theatre)
     bot, (manager,), terminal = scene.bot, scene.managers, Terminal(scene.bot, tmp_path)

@@ -151,6 +151,7 @@ async def up(bot: ServedBot) -> None:
     await bot.until(lambda: (bot.data_dir / "control.sock").exists(), "the door")
 
 
+@pytest.mark.long
 async def test_mydata_shows_identity_data_and_its_readers(theatre: Theatre, key_file: Path, kek: Kek) -> None:
     scene = await theatre.scene(settings(key_file), members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
@@ -192,6 +193,7 @@ async def test_erasing_destroys_identity_data_and_keeps_a_mark_while_a_measure_h
         assert store.find("email", "", f"{ann.user} {ADDRESS}") is None
 
 
+@pytest.mark.long
 async def test_identity_data_from_an_older_backup_is_erased_again(theatre: Theatre, key_file: Path, kek: Kek) -> None:
     scene = await theatre.scene(settings(key_file), members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
@@ -233,6 +235,7 @@ async def test_expired_identity_data_is_dropped_unless_it_must_be_kept(
     assert [sorted(claim.fields) for claim in claims(bot, kek, cid)] == [["email", "name", "phone"]]
 
 
+@pytest.mark.long
 async def test_a_running_bot_continues_with_a_rotated_key(theatre: Theatre, key_file: Path, kek: Kek) -> None:
     scene = await theatre.scene(settings(key_file), members=1)
     bot, (ann,) = scene.bot, scene.members
@@ -257,6 +260,7 @@ async def test_a_running_bot_continues_with_a_rotated_key(theatre: Theatre, key_
     assert (await operate(bot, "identity-status"))["lock"] == "open"
 
 
+@pytest.mark.long
 async def test_the_next_start_completes_an_interrupted_key_rotation(theatre: Theatre, key_file: Path, kek: Kek) -> None:
     scene = await theatre.scene(settings(key_file), members=1)
     bot, (ann,) = scene.bot, scene.members
@@ -274,6 +278,7 @@ async def test_the_next_start_completes_an_interrupted_key_rotation(theatre: The
     assert len(claims(bot, new, ann)) == 1
 
 
+@pytest.mark.long
 async def test_without_the_identity_key_the_bot_runs_and_says_what_it_cannot_do(
     theatre: Theatre, key_file: Path, kek: Kek
 ) -> None:

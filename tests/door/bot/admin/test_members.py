@@ -1,5 +1,7 @@
 """The list of members: their roles, and who verified them."""
 
+import pytest
+
 from moderation.model.facts import PersonVerified, RoleChanged
 from tests.theatre.scene import Theatre, ask, told
 from tests.theatre.served import like
@@ -44,6 +46,7 @@ async def test_a_vouched_member_is_shown_as_verified_next_to_the_responsible_peo
     assert lasts == [30 * 86_400_000] * 2
 
 
+@pytest.mark.long
 async def test_a_manager_below_tier_a_cannot_vouch(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, managers=2, known=["managers"])
     bot, room, (first, second), (ann,) = scene.bot, scene.room, scene.managers, scene.members
@@ -55,6 +58,7 @@ async def test_a_manager_below_tier_a_cannot_vouch(theatre: Theatre) -> None:
     assert {fact.method for fact in bot.facts(PersonVerified)} == {"roster"}
 
 
+@pytest.mark.long
 async def test_an_unverified_manager_cannot_vouch(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES)
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members

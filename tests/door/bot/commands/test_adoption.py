@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from moderation.model.facts import ActionTaken, DataAsked, RoomEntered
 from moderation.values.ids import RoomId
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
@@ -66,6 +68,7 @@ async def test_an_owner_gives_up_standing_above_everybody_and_the_group_goes_on(
     assert {name for name, rows in (await rebuilt(bot, tmp_path)).items() if rows != live[name]} == set()
 
 
+@pytest.mark.long
 async def test_an_owner_of_an_adopted_room_is_demoted_like_anybody(theatre: Theatre) -> None:
     severe = RULES + "[credit]\ncosts = { minor = 5, moderate = 10, serious = 25, severe = 61 }\nincident_limit = 61\n"
     scene = await theatre.scene(severe + "[tiers]\nd = 10\n", managers=2)

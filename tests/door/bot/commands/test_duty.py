@@ -3,6 +3,8 @@
 import datetime as dt
 import re
 
+import pytest
+
 from moderation.model.facts import AwayChanged, RosterChanged
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId
@@ -41,6 +43,7 @@ async def case(scene: Scene, n: int) -> None:
     await scene.card(scene.owner, n)
 
 
+@pytest.mark.long
 async def test_one_away_command_is_announced_in_the_desk(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2, bot=HERE)
     bot, (mark, mina) = scene.bot, scene.managers
@@ -66,6 +69,7 @@ async def test_one_away_command_is_announced_in_the_desk(theatre: Theatre) -> No
     assert like("error.away.long").fullmatch(await ask(mark, bot, direct, "!away 61d"))
 
 
+@pytest.mark.long
 async def test_being_away_ends_by_itself_and_is_shown_to_members_until_then(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2)
     bot, room, (mark, mina), (ann,) = scene.bot, scene.room, scene.managers, scene.members
@@ -92,6 +96,7 @@ async def test_a_case_goes_to_managers_on_duty_and_stays_with_them(theatre: Thea
     assert [sorted(assigned(bot, n)) for n in (1, 2, 3)] == [both, [(mina.user, "managers")], both]
 
 
+@pytest.mark.long
 async def test_a_manager_who_leaves_nobody_on_duty_is_warned(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=1)
     bot, room, owner, (mark,) = scene.bot, scene.room, scene.owner, scene.managers
@@ -150,6 +155,7 @@ async def test_the_owner_writes_duty_hours_and_everybody_in_them_is_told(theatre
     assert (bot.facts(RosterChanged)[-1].hours, bot.rows("SELECT * FROM rosters")) == ("", [])
 
 
+@pytest.mark.long
 async def test_duty_hours_decide_who_gets_a_case_and_who_is_next(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2, members=2, bot=HERE)
     bot, room, owner, (mark, mina), (ann, _) = scene.bot, scene.room, scene.owner, scene.managers, scene.members

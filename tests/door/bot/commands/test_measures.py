@@ -105,6 +105,7 @@ async def test_kicks_and_bans_happen_are_told_and_end(theatre: Theatre) -> None:
     assert (bot.rows("SELECT * FROM holds"), _corrections(scene)) == ([], [])
 
 
+@pytest.mark.long
 async def test_a_ban_set_by_hand_is_lifted_by_command(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
@@ -116,6 +117,7 @@ async def test_a_ban_set_by_hand_is_lifted_by_command(theatre: Theatre) -> None:
     await _until_membership(owner, room, ann, "leave")
 
 
+@pytest.mark.long
 async def test_a_ban_after_leaving_takes_effect_at_once(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
@@ -127,6 +129,7 @@ async def test_a_ban_after_leaving_takes_effect_at_once(theatre: Theatre) -> Non
     assert _corrections(scene) == []
 
 
+@pytest.mark.long
 async def test_a_level_changed_by_hand_is_set_again_twice_then_left_alone_and_told(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
@@ -156,6 +159,7 @@ async def test_a_level_changed_by_hand_is_set_again_twice_then_left_alone_and_to
     ]
 
 
+@pytest.mark.long
 async def test_a_ban_undone_by_hand_is_set_again_twice_then_left_alone_and_told(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
@@ -175,6 +179,7 @@ async def test_a_ban_undone_by_hand_is_set_again_twice_then_left_alone_and_told(
     assert (await owner.members(room))[ann.user] == "join"
 
 
+@pytest.mark.long
 async def test_the_bot_does_nothing_for_managers_beyond_their_own_level(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2)
     bot, room, (first, second) = scene.bot, scene.room, scene.managers
@@ -189,6 +194,7 @@ async def test_the_bot_does_nothing_for_managers_beyond_their_own_level(theatre:
     assert bot.facts(SanctionStarted) == []
 
 
+@pytest.mark.long
 async def test_muting_a_person_as_high_as_the_bot_is_refused_as_impossible(theatre: Theatre) -> None:
     owner, equal, manager = await theatre.people("owner", "equal", "manager")
     bot = await theatre.bot()

@@ -8,6 +8,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bot.cli.access.admin_client import ask_bot
 from bot.matrix.client import Homeserver, Session
 from moderation.model.facts import ContentRead, DataAsked, DataGiven, HoldPlaced, MediaKept, PartsErased
@@ -101,6 +103,7 @@ async def test_a_person_gets_all_their_own_data_and_nothing_of_others(theatre: T
     assert ben.user.encode() not in everything
 
 
+@pytest.mark.long
 async def test_people_are_told_once_a_day_who_looked_up_their_credit(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=2)
     bot, room, (ann, ben), manager = scene.bot, scene.room, scene.members, scene.managers[0]
@@ -132,6 +135,7 @@ async def test_erasing_is_confirmed_takes_everything_and_leaves_a_log_that_verif
     assert bot.rows("SELECT event FROM events WHERE event = ?", said) == []
 
 
+@pytest.mark.long
 async def test_a_key_that_an_older_backup_brings_back_is_destroyed_again(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=1)
     bot, room, (ann,) = scene.bot, scene.room, scene.members
@@ -151,6 +155,7 @@ async def test_a_key_that_an_older_backup_brings_back_is_destroyed_again(theatre
     await bot.until(lambda: ann.user not in keys(), "no key")
 
 
+@pytest.mark.long
 async def test_another_persons_request_number_erases_nothing(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
@@ -162,6 +167,7 @@ async def test_another_persons_request_number_erases_nothing(theatre: Theatre) -
     assert bot.facts(PartsErased) == []
 
 
+@pytest.mark.long
 async def test_erasing_keeps_the_basis_of_a_measure_in_force_and_says_why(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=1)
     bot, room, (ann,) = scene.bot, scene.room, scene.members
@@ -174,6 +180,7 @@ async def test_erasing_keeps_the_basis_of_a_measure_in_force_and_says_why(theatr
     assert [cost for (cost,) in bot.rows("SELECT cost FROM credit WHERE user = ?", ann.user)] == [10]
 
 
+@pytest.mark.long
 async def test_the_operator_sets_legal_holds_and_erases_while_the_bot_runs(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=1)
     bot, room, (ann,) = scene.bot, scene.room, scene.members
@@ -192,6 +199,7 @@ async def test_the_operator_sets_legal_holds_and_erases_while_the_bot_runs(theat
     assert (await operate(bot, "purge", dry_run=True))["days"] == []
 
 
+@pytest.mark.long
 async def test_a_file_is_noted_by_its_hash_and_size(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=1)
     bot, room, (ann,) = scene.bot, scene.room, scene.members

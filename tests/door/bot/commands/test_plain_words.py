@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import pytest
+
 from moderation.model.facts import Appealed, DataAsked
 from tests.people.client import Client, Seen
 from tests.theatre.scene import Scene, Theatre, answer, direct_room, open_direct, told
@@ -28,6 +30,7 @@ async def judged(theatre: Theatre) -> tuple[Scene, str, Seen]:
     return scene, await direct_room(ann, bot), word
 
 
+@pytest.mark.long
 async def test_plain_words_get_one_answer_an_hour_with_reactions(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES)
     bot, (ann,) = scene.bot, scene.members
@@ -74,6 +77,7 @@ async def test_each_reaction_does_what_its_command_does_and_an_appeal_asks_for_t
     assert [f.what for f in bot.facts(DataAsked)] == ["mydata", "appeal"]
 
 
+@pytest.mark.long
 async def test_reactions_of_others_elsewhere_or_where_nothing_can_be_appealed_do_nothing_wrong(
     theatre: Theatre,
 ) -> None:

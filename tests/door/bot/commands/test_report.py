@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from moderation.model.builtin_rules import MISUSE, REPORTED
 from moderation.model.facts import CaseDecided, CaseGrew, CaseOpened, Reported, SanctionStarted
 from moderation.values.ids import EventId
@@ -101,6 +103,7 @@ async def test_a_report_by_reply_is_answered_in_private_and_its_outcome_told(the
     assert word.room == await direct_room(ben, bot)
 
 
+@pytest.mark.long
 async def test_a_report_with_a_link_in_a_direct_room(theatre: Theatre) -> None:
     scene = await theatre.scene(HARSH, members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
@@ -131,6 +134,7 @@ async def test_a_report_with_a_link_in_a_direct_room(theatre: Theatre) -> None:
     )
 
 
+@pytest.mark.long
 async def test_a_wrong_report_is_explained_to_the_reporter_alone(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
@@ -203,6 +207,7 @@ async def test_a_reporting_reaction_is_removed_at_once_and_answered_in_private(t
     assert (ben.user in read, cleo.user in read) == (False, False)
 
 
+@pytest.mark.long
 async def test_a_reported_manager_reads_the_card_without_reporter_and_words(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, managers=2)
     bot, room, (mark, mina), (ann,) = scene.bot, scene.room, scene.managers, scene.members
@@ -240,6 +245,7 @@ async def test_a_reported_manager_reads_the_card_without_reporter_and_words(thea
     assert [f.rule for f in bot.facts(CaseOpened) if f.rule == MISUSE] == []  # it had been upheld
 
 
+@pytest.mark.long
 async def test_reports_for_nothing_bring_a_warning_then_a_pause_that_an_appeal_ends(theatre: Theatre) -> None:
     scene = await theatre.scene(QUICK, members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
@@ -280,6 +286,7 @@ async def test_reports_for_nothing_bring_a_warning_then_a_pause_that_an_appeal_e
     assert like("report.thanks").fullmatch(await ask(ben, bot, direct, f"!report {link_to(room, more)}"))
 
 
+@pytest.mark.long
 async def test_a_report_that_proves_right_takes_back_the_warning(theatre: Theatre) -> None:
     scene = await theatre.scene(QUICK, members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
@@ -298,6 +305,7 @@ async def test_a_report_that_proves_right_takes_back_the_warning(theatre: Theatr
     ]
 
 
+@pytest.mark.long
 async def test_a_case_of_a_rule_takes_in_the_report_of_its_message(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=3)
     bot, room, (manager,), (ann, ben, cleo) = scene.bot, scene.room, scene.managers, scene.members
@@ -314,6 +322,7 @@ async def test_a_case_of_a_rule_takes_in_the_report_of_its_message(theatre: Thea
     assert [f.n for f in bot.facts(Reported)] == [1, 2]
 
 
+@pytest.mark.long
 async def test_a_bot_without_power_says_that_the_report_stays_visible(theatre: Theatre) -> None:
     bot, (owner, ann, ben) = await theatre.bot(), await theatre.people("owner", "ann", "ben")
     room = await theatre.room(bot, owner, members=[ann, ben], bot_level=0)

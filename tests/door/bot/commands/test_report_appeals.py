@@ -9,6 +9,7 @@ from tests.theatre.scene import Theatre, ask, direct_room, open_direct, told
 from tests.theatre.served import RULES, like
 
 
+@pytest.mark.long
 async def test_a_dismissal_takes_a_reason_by_word_or_by_one_tap(theatre: Theatre) -> None:
     scene = await theatre.scene(members=3)
     bot, room, (manager,), (ann, ben, cleo) = scene.bot, scene.room, scene.managers, scene.members
@@ -30,6 +31,7 @@ async def test_a_dismissal_takes_a_reason_by_word_or_by_one_tap(theatre: Theatre
     assert like("error.case.none", n="1").match(await ask(ben, bot, await open_direct(ben, bot), "!why 1"))
 
 
+@pytest.mark.long
 async def test_a_reporters_appeal_goes_to_somebody_else_and_names_nobody_in_the_desk(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2, members=2)
     bot, room, (mark, mina), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
@@ -98,6 +100,7 @@ async def test_a_manager_who_was_reported_does_not_read_the_reporters_reasons_bu
     assert ("xylographic" in kept) == (content == "full")
 
 
+@pytest.mark.long
 async def test_once_a_week_owners_alone_are_told_how_each_manager_decided_and_others_the_sums(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")
     scene = await theatre.scene(RULES, members=1, bot=f'digest = "00:00"\noperators = ["{operator.user}"]')

@@ -7,6 +7,8 @@ import asyncio
 import itertools
 from dataclasses import dataclass
 
+import pytest
+
 from bot.commands.registry import COMMANDS
 from bot.texts.catalog import Catalog
 from moderation.cases.card_reactions import UNDERSTOOD
@@ -186,6 +188,7 @@ async def test_a_right_in_one_room_is_refused_in_another(theatre: Theatre) -> No
     await told(ann, bot, like("credit.now", "zh", who=ann.user))
 
 
+@pytest.mark.long
 async def test_answers_use_the_language_that_a_person_chose(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, (manager,), (ann,) = scene.bot, scene.managers, scene.members

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from moderation.model.facts import CaseOpened, CreditChanged, Found, RoomRuleChanged, SanctionStarted
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, told
@@ -75,6 +77,7 @@ async def test_a_room_rule_is_tried_applied_told_and_outlived_by_its_cases(theat
     assert {name for name, rows in (await rebuilt(bot, tmp_path)).items() if rows != live[name]} == set()
 
 
+@pytest.mark.long
 async def test_room_rules_are_limited_in_number_to_managers_and_to_the_room(theatre: Theatre) -> None:
     scene = await theatre.scene(NARROW)
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
@@ -99,6 +102,7 @@ async def test_room_rules_are_limited_in_number_to_managers_and_to_the_room(thea
     assert gone == [True, False]
 
 
+@pytest.mark.long
 async def test_a_room_rule_has_words_for_members_and_any_kind_can_be_written(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES)
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from moderation.model.facts import RoomSettingChanged, VerificationAsked
 from tests.door.bot.identity.test_verification_rooms import until_gone, vouched
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
@@ -60,6 +62,7 @@ async def test_a_room_can_require_verification_and_no_more_than_that(theatre: Th
     assert {name for name, rows in (await rebuilt(bot, tmp_path)).items() if rows != live[name]} == set()
 
 
+@pytest.mark.long
 async def test_language_and_digest_are_chosen_a_gate_goes_up_and_comes_down_again(theatre: Theatre) -> None:
     scene = await theatre.scene(bot='digest = "00:00"')
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members

@@ -72,6 +72,7 @@ async def test_what_somebody_wrote_lately_goes_with_one_case_and_one_word(theatr
     assert like("error.redact.none", who=ann.user).search(nothing)
 
 
+@pytest.mark.long
 async def test_a_command_finds_what_was_written_before_it_in_rooms_that_come_later_in_the_answer(
     garden: Garden,
 ) -> None:
@@ -127,6 +128,7 @@ async def test_a_ban_takes_along_what_they_wrote_before_it_and_until_they_are_ou
     assert (ban.kind, ban.n, ban.reason, gone.n, gone.count) == ("ban", gone.n, "spam", 1, 3)
 
 
+@pytest.mark.long
 async def test_a_ban_that_takes_all_along_says_so(garden: Garden) -> None:
     await garden.bot.came_first()
     said = [garden.say("ann", f"buy now {n}") for n in range(2)]
@@ -208,6 +210,7 @@ async def test_killed_before_the_tables_know_of_it_nothing_else_goes(garden: Gar
     assert len(garden.bot.facts(Swept)) == 1
 
 
+@pytest.mark.long
 async def test_an_order_reaches_as_far_as_the_settings_and_the_rights_of_who_gives_it(theatre: Theatre) -> None:
     limits = '[sweep]\nat_most = 3\nwithin = "2d"\n'
     scene = await theatre.scene(limits, members=1)
@@ -224,6 +227,7 @@ async def test_an_order_reaches_as_far_as_the_settings_and_the_rights_of_who_giv
     assert [await owner.is_redacted(room, each) for each in (*said, theirs)] == [True] * 5 + [False]
 
 
+@pytest.mark.long
 async def test_in_a_reply_a_time_means_all_of_its_sender_and_words_mean_that_message(theatre: Theatre) -> None:
     scene = await theatre.scene(members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
@@ -251,6 +255,7 @@ def outcomes(garden: Garden) -> list[tuple[str, str]]:
     return [(each.result, each.code) for each in garden.bot.facts(ActionTaken) if each.action == "sweep"]
 
 
+@pytest.mark.long
 async def test_a_message_that_cannot_be_removed_keeps_no_other_and_all_can_be_asked_for_again(garden: Garden) -> None:
     said = [garden.say("ann", f"buy now {n}") for n in range(9)]
     await garden.bot.has(*said)
@@ -394,6 +399,7 @@ async def at_rest(sweeper: Sweeper, action: Sweep) -> Sweep | None:
             return None
 
 
+@pytest.mark.long
 async def test_what_somebody_writes_once_they_are_back_stays(garden: Garden) -> None:
     world, ann = garden.server.world, garden.people["ann"]
     said = [garden.say("ann", f"buy now {n}") for n in range(3)]

@@ -25,6 +25,8 @@ from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, direct_room, open_direct, told
 from tests.theatre.served import RULES, like
 
+pytestmark = pytest.mark.usefixtures("quick_logins")
+
 WHO, OTHER = "max.secretname", "somebody.else"  # at the issuer
 
 
@@ -132,6 +134,7 @@ async def test_who_was_verified_by_a_login_comes_in_by_it(
         assert (await own.get("/cases")).status == 403
 
 
+@pytest.mark.long
 async def test_operators_log_in_at_the_issuer_that_they_need(
     theatre: Theatre, issuer: RealIssuer, url: str, bound: socket.socket
 ) -> None:

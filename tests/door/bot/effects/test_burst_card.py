@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bot.bot_rooms.shared_desks import moved
+from bot.effects import burst_card
 from bot.effects.burst_card import EVERY_MS, BurstCards
 from bot.effects.desk import Desk
 from bot.matrix.errors import NotFound
@@ -25,7 +26,8 @@ CARD = EventId("$common")
 NEW, NEW_CODE = RoomId("!new-desk:example.org"), GroupCode("G-NEWD")
 
 
-async def test_the_desk_of_a_raided_room_stays_readable(theatre: Theatre) -> None:
+async def test_the_desk_of_a_raided_room_stays_readable(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(burst_card, "EVERY_MS", 200)
     scene = await theatre.scene(AUTO + FEW, members=8)
     bot, room, (mark,) = scene.bot, scene.room, scene.managers
     await bot.idle()

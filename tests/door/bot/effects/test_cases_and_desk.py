@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from bot.texts.catalog import Catalog
 from moderation.model.facts import CaseDecided, CaseGrew, CaseOpened, CreditChanged, SanctionEnded, SanctionStarted
 from moderation.values.notices import Moment
@@ -150,6 +152,7 @@ async def test_repeated_hits_make_one_case_one_card_and_one_charge_and_all_are_r
     assert like("card.more", count="5").search(_text(shown[-1]))
 
 
+@pytest.mark.long
 async def test_the_first_minor_offence_is_a_warning_and_the_second_costs_more(theatre: Theatre) -> None:
     scene = await theatre.scene(MINOR_AND_MUTE + '[credit]\nincident_window = "1s"\n')
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
@@ -168,6 +171,7 @@ async def test_the_first_minor_offence_is_a_warning_and_the_second_costs_more(th
     assert [(f.entry, f.cost, f.left) for f in bot.facts(CreditChanged)] == [("warning", 0, 100), ("charge", 8, 92)]
 
 
+@pytest.mark.long
 async def test_a_decision_twice_is_refused_and_a_member_decides_nothing(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members

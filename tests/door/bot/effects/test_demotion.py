@@ -82,6 +82,7 @@ async def test_a_manager_is_demoted_in_all_rooms_of_the_community_and_restored_w
     }
 
 
+@pytest.mark.long
 async def test_a_demotion_ends_with_the_case_it_rests_on_and_with_no_other(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, managers=2)
     bot, (first, second), room = scene.bot, scene.managers, scene.room
@@ -109,6 +110,7 @@ async def test_a_demotion_ends_with_the_case_it_rests_on_and_with_no_other(theat
     assert like("done.warn").search(await ask(second, bot, room, f"!warn {scene.members[0].user}"))
 
 
+@pytest.mark.long
 async def test_an_owner_above_every_level_cannot_be_demoted_which_is_said_once(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES)
     bot, owner, (manager,) = scene.bot, scene.owner, scene.managers

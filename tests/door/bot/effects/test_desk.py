@@ -1,5 +1,7 @@
 """The desk as a tool: complete cards, notes, read marks, faults, and the daily digest."""
 
+import pytest
+
 from moderation.cases.statements import from_json
 from moderation.model.facts import CaseMoved, CaseNoted, CaseOpened, ContentRead, CreditChanged, StatementGiven
 from moderation.values.durations import DAY_MS
@@ -31,6 +33,7 @@ async def test_a_card_names_who_answers_and_shows_what_it_has_become(theatre: Th
     assert like("cases.due", n="1", state=phrase("state.acknowledged")).search(await ask(mark, bot, direct, "!cases"))
 
 
+@pytest.mark.long
 async def test_a_reversal_for_clear_error_is_a_case_about_the_decider(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2)
     bot, room, owner, (mark, mina), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
@@ -76,6 +79,7 @@ async def test_direct_acts_of_a_manager_are_explained_appealed_and_undone(theatr
     assert like("error.case.not-again").search(await ask(owner, bot, scene.desk, "!uphold 1"))
 
 
+@pytest.mark.long
 async def test_the_desk_is_told_once_a_day_what_waits_and_not_when_nothing_does(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=1, bot='digest = "00:00"')
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members

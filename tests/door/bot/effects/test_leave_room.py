@@ -1,5 +1,7 @@
 """An owner or an operator sends the bot away: it gives back what it changed and goes; if it is removed, it says so."""
 
+import pytest
+
 from moderation.model.facts import DataAsked, SanctionStarted
 from tests.door.bot.sync.test_refused_invitations import operate
 from tests.people.client import Client
@@ -56,6 +58,7 @@ async def test_a_bot_killed_while_it_leaves_goes_on_and_says_goodbye_once(theatr
     assert len(said) == 1
 
 
+@pytest.mark.long
 async def test_only_owners_and_operators_send_it_away_and_no_owner_lifts_what_the_operator_ordered(
     theatre: Theatre,
 ) -> None:
@@ -73,6 +76,7 @@ async def test_only_owners_and_operators_send_it_away_and_no_owner_lifts_what_th
     assert [(f.what, f.subject) for f in bot.facts(DataAsked)] == [("leave-confirmed", operator.user)]
 
 
+@pytest.mark.long
 async def test_a_bot_that_was_removed_tells_the_desk_the_owner_and_the_operator(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")
     scene = await theatre.scene(bot=f'operators = ["{operator.user}"]', bot_level=99)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from moderation.model.facts import CaseOpened, CreditChanged
 from moderation.values.ids import RoomId
 from tests.people.client import Client, Seen
@@ -53,6 +55,7 @@ async def test_a_waiting_link_is_posted_or_left_out_as_a_manager_decides(theatre
     assert word.content["msgtype"] == "m.text"
 
 
+@pytest.mark.long
 async def test_a_waiting_picture_is_shown_in_the_desk_and_posted_from_there(
     theatre: Theatre,
 ) -> None:
@@ -77,6 +80,7 @@ async def test_a_waiting_picture_is_shown_in_the_desk_and_posted_from_there(
     assert len(bot.facts(CaseOpened)) == 1
 
 
+@pytest.mark.long
 async def test_with_metadata_only_nothing_waits(theatre: Theatre) -> None:
     scene = await theatre.scene(LOW + '[records]\ncontent = "metadata"\n')
     (ann,) = scene.members

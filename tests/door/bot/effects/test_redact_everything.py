@@ -55,6 +55,7 @@ async def test_one_request_removes_all_and_each_removal_has_its_record(garden: G
     assert len(asked) == 12
 
 
+@pytest.mark.long
 async def test_a_harmless_message_stays_and_the_others_go_one_by_one(garden: Garden) -> None:
     harmless = garden.say("ann", "good morning")
     said = await spam(garden)
@@ -97,6 +98,7 @@ async def test_only_people_who_were_never_there_before_the_bot_came_after_it(tmp
         assert await after() == []
 
 
+@pytest.mark.long
 async def test_a_server_that_says_it_and_cannot_is_asked_once(garden: Garden) -> None:
     said = await spam(garden)
     unknown = b'{"errcode":"M_UNRECOGNIZED","error":"no"}'
@@ -106,6 +108,7 @@ async def test_a_server_that_says_it_and_cannot_is_asked_once(garden: Garden) ->
     assert len([event for event in garden.room.events if event.raw["type"] == "m.room.redaction"]) == 12
 
 
+@pytest.mark.long
 async def test_what_is_written_afterwards_is_removed_too(garden: Garden) -> None:
     said = await spam(garden)
     await garden.allow(1)

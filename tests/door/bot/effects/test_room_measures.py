@@ -22,6 +22,7 @@ suspend_for = "1h"
 """
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("short_waits")
 async def test_readonly_silences_members_only_and_ends_by_itself(theatre: Theatre) -> None:
     scene = await theatre.scene()
@@ -84,6 +85,7 @@ async def test_a_lockdown_silences_members_keeps_strangers_out_and_ends_by_itsel
     assert not bot.rows("SELECT * FROM holds")
 
 
+@pytest.mark.long
 async def test_readonly_raises_and_restores_special_levels_and_keeps_mutes(theatre: Theatre) -> None:
     scene = await theatre.scene(members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
@@ -157,6 +159,7 @@ async def test_an_owner_closes_the_room_and_opens_it_again(theatre: Theatre) -> 
     }
 
 
+@pytest.mark.long
 async def test_a_join_rule_that_cannot_be_restored_is_kept_and_reported(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, owner, (manager,) = scene.bot, scene.room, scene.owner, scene.managers
@@ -198,6 +201,7 @@ async def test_only_the_operator_ends_a_measure_of_the_operator(theatre: Theatre
             await _operate(bot, "room-suspend", **{"room": code, "by": operator.user, "reason": "x", **wrong})
 
 
+@pytest.mark.long
 async def test_an_appeal_that_is_granted_opens_the_room_again(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")
     scene = await theatre.scene(bot=f'operators = ["{operator.user}"]')
@@ -215,6 +219,7 @@ async def test_an_appeal_that_is_granted_opens_the_room_again(theatre: Theatre) 
     await _said(scene, like("measure.ended.suspend"))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("short_waits")
 async def test_an_order_to_rectify_is_told_and_when_its_time_is_over_the_operator_is_asked(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")
@@ -232,6 +237,7 @@ async def test_an_order_to_rectify_is_told_and_when_its_time_is_over_the_operato
     assert [(f.task, f.n) for f in bot.facts(TaskOpened)] == [("room", 1)]
 
 
+@pytest.mark.long
 async def test_a_room_whose_cases_nobody_decides_is_suspended_until_they_are(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES + NEGLECTED)
     bot, owner, (manager,), (ann,) = scene.bot, scene.owner, scene.managers, scene.members

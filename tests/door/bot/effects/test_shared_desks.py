@@ -86,6 +86,7 @@ async def test_four_rooms_of_the_same_people_have_one_desk_in_which_each_thing_i
     await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE outcome = 'dismissed'"), "the decision")
 
 
+@pytest.mark.long
 async def test_a_person_in_one_room_of_a_desk_makes_the_room_of_an_order_clear(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, (mark,) = scene.bot, scene.managers
@@ -161,6 +162,7 @@ async def test_who_is_no_manager_in_one_room_any_more_is_shown_nothing_of_it(
     assert "forbidden 7" not in " ".join(bodies(await mark.messages(scene.desk, 100), bot))
 
 
+@pytest.mark.long
 async def test_a_change_made_in_one_room_after_the_other_parts_nobody(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, owner, (mark,) = scene.bot, scene.owner, scene.managers
@@ -205,6 +207,7 @@ async def test_an_owner_elsewhere_gets_into_nobodys_desk(theatre: Theatre) -> No
     assert bot.facts(DeskChosen) == []
 
 
+@pytest.mark.long
 async def test_an_owner_chooses_a_desk_of_its_own_and_a_common_one_again(theatre: Theatre, tmp_path: Path) -> None:
     scene = await theatre.scene()
     bot, owner, (mark,), (ann,) = scene.bot, scene.owner, scene.managers, scene.members
@@ -242,6 +245,7 @@ async def test_an_owner_chooses_a_desk_of_its_own_and_a_common_one_again(theatre
     assert {name for name, rows in (await rebuilt(bot, tmp_path, tables)).items() if rows != live[name]} == set()
 
 
+@pytest.mark.long
 async def test_the_desk_stays_when_the_bot_leaves_one_of_its_rooms(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, owner, (mark,), (ann,) = scene.bot, scene.owner, scene.managers, scene.members
@@ -256,6 +260,7 @@ async def test_the_desk_stays_when_the_bot_leaves_one_of_its_rooms(theatre: Thea
     assert like("status.room").search(await ask(mark, bot, scene.desk, "!status"))  # only one is left
 
 
+@pytest.mark.long
 async def test_an_operator_can_keep_a_desk_for_each_room(theatre: Theatre) -> None:
     scene = await theatre.scene(rules="[groups]\nshare_desks = false\n")
     bot = scene.bot
@@ -265,6 +270,7 @@ async def test_an_operator_can_keep_a_desk_for_each_room(theatre: Theatre) -> No
     assert bot.facts(DeskChosen) == []
 
 
+@pytest.mark.long
 async def test_the_operator_brings_rooms_of_the_same_people_that_had_two_desks_into_one(theatre: Theatre) -> None:
     club = '\n[groups]\nshare_desks = false\n[communities]\n[[communities.named]]\nname = "club"\nrooms = ["*"]\n'
     scene = await theatre.scene(RULES + club)
@@ -304,6 +310,7 @@ async def test_in_a_shared_desk_reasons_are_hidden_from_the_person_they_are_abou
     assert bot.code(other) in card.body
 
 
+@pytest.mark.long
 async def test_an_encrypted_room_comes_into_a_plain_desk_only_if_its_owner_says_so(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, owner, (mark,) = scene.bot, scene.owner, scene.managers
@@ -319,6 +326,7 @@ async def test_an_encrypted_room_comes_into_a_plain_desk_only_if_its_owner_says_
     await bot.until(lambda: desk_of(bot, secret) == scene.desk, "the same desk")
 
 
+@pytest.mark.long
 async def test_under_a_common_card_the_room_is_clear(theatre: Theatre) -> None:
     scene = await theatre.scene(AUTO + FEW, members=4)
     bot, (mark,) = scene.bot, scene.managers

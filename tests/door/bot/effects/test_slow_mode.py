@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from moderation.model.facts import CaseOpened, CreditChanged, SanctionEnded, SanctionStarted
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, told
@@ -60,6 +62,7 @@ async def test_slow_mode_limits_members_and_not_managers(theatre: Theatre, tmp_p
     assert {name for name, rows in (await rebuilt(bot, tmp_path)).items() if rows != live[name]} == set()
 
 
+@pytest.mark.long
 async def test_slow_mode_ends_by_command_or_time_and_its_pace_can_change(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2)
     bot, room, (manager, second), (ann,) = scene.bot, scene.room, scene.managers, scene.members
@@ -86,6 +89,7 @@ async def test_slow_mode_ends_by_command_or_time_and_its_pace_can_change(theatre
     assert [await scene.owner.is_redacted(room, each) for each in free] == [False, False]
 
 
+@pytest.mark.long
 async def test_upholding_a_case_does_not_redact_slowed_messages_again(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
@@ -101,6 +105,7 @@ async def test_upholding_a_case_does_not_redact_slowed_messages_again(theatre: T
     assert [(f.rule, f.n) for f in bot.facts(SanctionStarted) if f.event == soon] == [("room_slow", 0)]
 
 
+@pytest.mark.long
 async def test_low_credit_pace_is_told_once_a_day_with_the_number_of_removed_messages(theatre: Theatre) -> None:
     scene = await theatre.scene("[credit]\nstart = 59\n")
     bot, room, (ann,) = scene.bot, scene.room, scene.members

@@ -130,6 +130,7 @@ async def test_linked_accounts_share_verification_credit_and_cases_and_neither_d
     await _rebuilt_the_same(bot, tmp_path)
 
 
+@pytest.mark.long
 async def test_linked_accounts_share_one_pseudonym_from_then_on(theatre: Theatre, server: MailServer) -> None:
     scene, first, twin = await a_manager_and_their_second_account(theatre, server)
     bot = scene.bot
@@ -145,6 +146,7 @@ async def test_linked_accounts_share_one_pseudonym_from_then_on(theatre: Theatre
     assert not set(joined) & set(names)  # what was written before stays as it was
 
 
+@pytest.mark.long
 async def test_mydata_of_either_account_shows_both_and_erasing_takes_both(theatre: Theatre, server: MailServer) -> None:
     scene, first, twin = await a_manager_and_their_second_account(theatre, server)
     bot = scene.bot
@@ -161,6 +163,7 @@ async def test_mydata_of_either_account_shows_both_and_erasing_takes_both(theatr
     assert bot.rows("SELECT * FROM links") == []
 
 
+@pytest.mark.long
 async def test_unlinking_undoes_a_mistaken_link_and_its_effects(
     theatre: Theatre, server: MailServer, tmp_path: Path
 ) -> None:
@@ -222,6 +225,7 @@ async def test_a_mailbox_alone_links_nothing_and_a_refusal_leaves_no_trace(
     assert [f.subject for f in bot.facts(PersonVerified)] == [first.who.user]
 
 
+@pytest.mark.long
 async def test_an_unanswered_link_request_lapses_and_a_guessed_code_is_spent(
     theatre: Theatre, server: MailServer
 ) -> None:
@@ -244,6 +248,7 @@ async def test_an_unanswered_link_request_lapses_and_a_guessed_code_is_spent(
     assert bot.facts(AccountsLinked) == []
 
 
+@pytest.mark.long
 async def test_a_second_account_of_a_barred_person_is_refused_and_told(theatre: Theatre, server: MailServer) -> None:
     (operator,) = await theatre.people("operator")
     scene = await theatre.scene(rules(server), members=3, bot=f'operators = ["{operator.user}"]')
@@ -264,6 +269,7 @@ async def test_a_second_account_of_a_barred_person_is_refused_and_told(theatre: 
     assert [f.subject for f in bot.facts(SanctionStarted)] == [first.who.user]
 
 
+@pytest.mark.long
 async def test_a_person_whose_keys_change_is_asked_to_verify_again(theatre: Theatre, server: MailServer) -> None:
     scene = await theatre.scene(rules(server))
     bot = scene.bot

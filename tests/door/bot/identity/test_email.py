@@ -67,6 +67,7 @@ async def test_a_mailed_code_verifies_and_is_stored_nowhere(theatre: Theatre, se
     assert bot.rows("SELECT * FROM challenges") == []
 
 
+@pytest.mark.long
 async def test_verify_without_arguments_explains_status_demands_and_data(theatre: Theatre, server: MailServer) -> None:
     more = '\n[verification]\nwrite = 1\nmethods = ["email"]\n'
     scene, ann, room = await begun(theatre, server, more=more)
@@ -132,6 +133,7 @@ async def test_a_code_said_in_a_group_is_unused_removed_and_not_recorded(theatre
     assert ADDRESS.encode() not in everywhere(bot)
 
 
+@pytest.mark.long
 async def test_a_hanging_mail_server_delays_nothing(theatre: Theatre, server: MailServer) -> None:
     server.mood = "hangs"
     scene, ann, room = await begun(theatre, server, timeout="60s")
@@ -151,6 +153,7 @@ async def test_a_hanging_mail_server_delays_nothing(theatre: Theatre, server: Ma
     await said(ann, bot, room, f"!verify {server.code()}", "error.verify.nothing-open")
 
 
+@pytest.mark.long
 async def test_mail_server_errors_are_told_in_our_words(theatre: Theatre, server: MailServer) -> None:
     scene, ann, room = await begun(theatre, server, timeout="2s")
     bot = scene.bot
@@ -170,6 +173,7 @@ async def test_mail_server_errors_are_told_in_our_words(theatre: Theatre, server
     await said(ann, bot, room, f"!verify {server.code()}", "verify.done.email")
 
 
+@pytest.mark.long
 async def test_a_dialogue_goes_on_after_a_restart(theatre: Theatre, server: MailServer) -> None:
     scene, ann, room = await begun(theatre, server)
     bot = scene.bot
@@ -183,6 +187,7 @@ async def test_a_dialogue_goes_on_after_a_restart(theatre: Theatre, server: Mail
     await bot.until(lambda: proofs(bot) == [("verified", "email", 1, ann.user)], "the record of it")
 
 
+@pytest.mark.long
 async def test_without_the_identity_key_no_dialogue_begins(
     theatre: Theatre, server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

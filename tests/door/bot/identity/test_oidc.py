@@ -19,6 +19,8 @@ from tests.theatre.opened import identity_store, kept_in
 from tests.theatre.scene import Scene, Theatre, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
 
+pytestmark = pytest.mark.usefixtures("quick_logins")
+
 KEK = Kek(b"k" * 32)
 WHO = "ann.secretname"  # at the issuer
 
@@ -131,6 +133,7 @@ async def test_a_link_and_the_number_on_our_page_take_a_member_to_level_3(theatr
     assert [word for word in (WHO, number_in(page)) if word.encode() in written(bot)] == []
 
 
+@pytest.mark.long
 async def test_a_restart_ends_a_login_link_and_says_so(theatre: Theatre, issuer: RealIssuer) -> None:
     scene, (room,) = await begun(theatre, rules(issuer.url, CALLBACK))
     bot, (ann,) = scene.bot, scene.members
@@ -160,6 +163,7 @@ async def test_a_login_by_another_person_through_ones_link_does_not_verify(
     assert proofs(bot) == []
 
 
+@pytest.mark.long
 async def test_one_login_from_two_accounts_makes_them_one_person(theatre: Theatre, issuer: RealIssuer) -> None:
     scene, (anns, bens) = await begun(theatre, rules(issuer.url, CALLBACK), members=2)
     bot, (ann, ben) = scene.bot, scene.members
@@ -173,6 +177,7 @@ async def test_one_login_from_two_accounts_makes_them_one_person(theatre: Theatr
     assert len({person_of.get(each.user, each.user) for each in (ann, ben)}) == 1
 
 
+@pytest.mark.long
 async def test_a_hanging_issuer_delays_nothing_else(theatre: Theatre) -> None:
     async with HostileIssuer() as slow:
         slow.wrong = Wrong(answers={WELL_KNOWN: "hang"})

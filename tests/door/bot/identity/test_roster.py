@@ -85,6 +85,7 @@ async def test_a_roster_code_verifies_only_its_first_user(theatre: Theatre, tmp_
     assert [word for word in secret if places_of(word, bot.config.place)] == []
 
 
+@pytest.mark.long
 async def test_a_person_removed_from_the_member_list_loses_verification_and_is_told(
     theatre: Theatre, tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ async def test_a_person_removed_from_the_member_list_loses_verification_and_is_t
     assert noted == ["roster-import", "roster-codes", "roster-remove", "roster-import", "roster-remove"]
 
 
+@pytest.mark.long
 async def test_mydata_includes_verification_by_the_member_list(theatre: Theatre, tmp_path: Path) -> None:
     scene, (room, _), of = await begun(theatre, tmp_path)
     bot, ann = scene.bot, scene.members[0]

@@ -76,6 +76,7 @@ def doors(bot: ServedBot) -> list[tuple[str, str]]:
 # Reminding.
 
 
+@pytest.mark.long
 async def test_an_unverified_member_is_reminded_once_a_week_and_can_write(theatre: Theatre) -> None:
     scene = await theatre.scene(asking(write=2, below="remind"), members=2, known=["managers"])
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
@@ -192,6 +193,7 @@ async def test_a_knock_is_admitted_after_a_vouch_or_at_once_if_verified(theatre:
     assert not [body for body in said if ann.user in body]
 
 
+@pytest.mark.long
 async def test_a_knock_is_refused_after_a_week_with_notice(theatre: Theatre) -> None:
     scene = await gated(theatre)
     bot, room = scene.bot, scene.room
@@ -227,6 +229,7 @@ async def test_nobody_writes_in_the_lobby_and_verified_people_are_invited(theatr
     assert doors(bot) == [("waiting", ann.user), ("admitted", ann.user)]
 
 
+@pytest.mark.long
 async def test_earlier_members_have_a_grace_period_and_others_have_none(theatre: Theatre) -> None:
     scene = await gated(theatre)
     bot, room, (ann,) = scene.bot, scene.room, scene.members
@@ -243,6 +246,7 @@ async def test_earlier_members_have_a_grace_period_and_others_have_none(theatre:
     assert [await ann.is_redacted(room, event) for event in (early, other, late)] == [False, True, True]
 
 
+@pytest.mark.long
 async def test_removing_the_setting_undoes_verification_measures(theatre: Theatre) -> None:
     scene = await theatre.scene("")
     bot, room, owner = scene.bot, scene.room, scene.owner
@@ -267,6 +271,7 @@ async def test_removing_the_setting_undoes_verification_measures(theatre: Theatr
     ]
 
 
+@pytest.mark.long
 async def test_a_closed_room_stays_closed_and_is_gated_again_when_it_is_reopened(theatre: Theatre) -> None:
     scene = await gated(theatre)
     await ask(scene.owner, scene.bot, scene.desk, "!close")
@@ -302,6 +307,7 @@ async def test_after_a_reminder_and_their_time_people_are_removed_and_invited_ba
     assert there == {bot.user, owner.user, scene.managers[0].user, ann.user, ben.user}
 
 
+@pytest.mark.long
 async def test_a_person_who_won_an_appeal_is_not_removed_again(theatre: Theatre) -> None:
     scene = await theatre.scene(asking(write=2, below="remove", grace="2s"), known=["managers"])
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
@@ -323,6 +329,7 @@ async def test_a_person_who_won_an_appeal_is_not_removed_again(theatre: Theatre)
 # Managing.
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("short_waits")
 async def test_a_manager_below_the_level_is_told_then_loses_the_rights_and_has_them_back_when_verified(
     theatre: Theatre,
@@ -366,6 +373,7 @@ async def test_a_room_with_an_unverified_founder_is_declined_with_the_reason(the
 # The end of a verification.
 
 
+@pytest.mark.long
 async def test_an_ending_verification_is_announced_and_starts_a_new_grace_period(theatre: Theatre) -> None:
     scene = await theatre.scene(asking(write=2, below="restrict", grace="2d", vouch_lasts="30d"), known=["managers"])
     bot, room, (ann,) = scene.bot, scene.room, scene.members

@@ -20,7 +20,7 @@ from tests.theatre.served import ServedBot, like, until
 KEK = Kek(b"k" * 32)
 LEVELS = {"email": 1, "roster": 2, "oidc": 3}
 
-pytestmark = pytest.mark.usefixtures("key")
+pytestmark = pytest.mark.usefixtures("key", "quick_logins")
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,7 @@ def ways(server: MailServer, issuer: RealIssuer, tmp_path: Path) -> Ways:
     return Ways(server, issuer, tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", LEVELS)
 async def test_a_restricted_member_writes_after_verification(theatre: Theatre, ways: Ways, method: str) -> None:
     scene = await theatre.scene(ways.rules(method, "restrict"))

@@ -22,6 +22,7 @@ from moderation.values.ids import EventId, UserId
 from moderation.values.notices import line
 from storage import outbox
 from tests.door.bot.effects.test_anchor_day import ONE, TWO, Deployment, deployment
+from tests.examples import ALL
 
 KINDS = (Redact, Align, Tell, TellDesk, ShowPower, Say, Enter, Decline)
 PAUSES_S = (0, 0, 0.001, 0.005, 0.02, 0.05)
@@ -105,7 +106,8 @@ class History:
             await self.place.pipeline.commit(actions=[self.action() for _ in range(self.chance.choice((1, 1, 2, 12)))])
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.examples
+@pytest.mark.parametrize("seed", range(2 if ALL else 1))
 async def test_the_outbox_becomes_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     monkeypatch.setattr(dispatcher, "FIRST_RETRY_MS", 5)
     monkeypatch.setattr(dispatcher, "SLOW_S", 0.01)

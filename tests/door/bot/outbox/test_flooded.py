@@ -25,6 +25,7 @@ async def garden(tmp_path: Path) -> AsyncIterator[Garden]:
         yield garden
 
 
+@pytest.mark.long
 async def test_a_manager_s_ban_is_in_force_before_another_message_is_removed(
     garden: Garden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,11 +77,13 @@ async def test_spam_at_the_speed_of_redaction_delays_no_measure_card_or_word(
     await _allowed_until(garden, lambda: garden.room.membership(garden.people["ben"]) == "ban", FEW)
 
 
+@pytest.mark.long
 async def test_a_running_bot_can_be_told_that_the_limit_was_lifted(garden: Garden) -> None:
     await garden.bot.until(lambda: (garden.bot.data_dir / "control.sock").exists(), "the door")
     assert await ask_bot(garden.bot.data_dir, "rate-limit", {"limit": "lifted"}, None) == {}
 
 
+@pytest.mark.long
 async def test_a_card_comes_before_the_long_rest_is_removed_and_each_person_is_told_once(garden: Garden) -> None:
     garden.limit()
     said = [garden.say("ann", f"a purple elephant {n}") for n in range(12)]
@@ -97,6 +100,7 @@ async def test_a_card_comes_before_the_long_rest_is_removed_and_each_person_is_t
     assert [(fact.subject, fact.n, fact.result) for fact in told] == [(garden.people["ann"], 1, "done")]
 
 
+@pytest.mark.long
 async def test_a_desk_that_waits_is_told_once_and_the_limit_stays_known(
     garden: Garden, monkeypatch: pytest.MonkeyPatch
 ) -> None:

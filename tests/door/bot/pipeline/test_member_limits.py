@@ -1,5 +1,7 @@
 """Limits in real rooms: the last to come is removed with a kind message, and the bot enters no room too many."""
 
+import pytest
+
 from moderation.model.builtin_rules import CAP_JOINED, CAP_MEMBERS
 from moderation.model.facts import CaseOpened, CreditChanged, NoticeGiven, SanctionStarted
 from tests.people.client import Client
@@ -18,6 +20,7 @@ async def come(owner: Client, room: str, who: Client) -> None:
     await who.join(room)
 
 
+@pytest.mark.long
 async def test_a_newcomer_to_a_full_room_is_removed_kindly_and_members_stay(theatre: Theatre) -> None:
     scene = await theatre.scene(
         "[member_limits]\nmembers = 3\n", members=2
@@ -63,6 +66,7 @@ async def test_joining_too_many_rooms_removes_the_person_from_the_newest(theatre
     assert [(f.rule, f.room) for f in bot.facts(CaseOpened)] == [(CAP_JOINED, third)]
 
 
+@pytest.mark.long
 async def test_a_room_beyond_the_founder_limit_is_declined_with_the_reason(
     theatre: Theatre,
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from moderation.model.facts import CaseOpened, SanctionStarted
 from moderation.values.ids import GroupCode, RoomId, UserId
 from tests.door.offline import ANNA, LEVELS, MARK, NOON, OLGA, Offline, offline
+from tests.examples import ALL
 
 MINUTE = 60_000
 HELD = '[newcomers]\nhold = ["links", "media"]\n'
@@ -76,7 +77,8 @@ async def test_an_upgrade_makes_nobody_new_who_was_in_the_room_before(tmp_path: 
         assert [user for user, *_ in held(bot)] == [CLEO]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.examples
+@pytest.mark.parametrize("seed", range(3 if ALL else 1))
 async def test_tables_made_again_from_the_records_hold_back_the_same(tmp_path: Path, seed: int) -> None:
     at_once = await _played(tmp_path / "at once", _story(seed))
     started = await _played(tmp_path / "started", _story(seed), stops=4)

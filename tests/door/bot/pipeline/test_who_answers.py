@@ -65,6 +65,7 @@ async def test_a_manager_outside_the_desk_is_told_in_private_before_a_charge(the
     assert charged(scene) == [acting.user]
 
 
+@pytest.mark.long
 async def test_leaving_shortly_before_the_deadline_is_charged_like_staying(theatre: Theatre) -> None:
     scene = await theatre.scene(SHORT, managers=1)
     (manager,) = scene.managers
@@ -77,6 +78,7 @@ async def test_leaving_shortly_before_the_deadline_is_charged_like_staying(theat
     assert charged(scene) == [manager.user]
 
 
+@pytest.mark.long
 async def test_a_creator_whose_rights_are_suspended_does_nothing_through_the_bot(theatre: Theatre) -> None:
     operator = (await theatre.people("operator"))[0]
     scene = await theatre.scene(SHORT, managers=0, version="12", bot=f'operators = ["{operator.user}"]')

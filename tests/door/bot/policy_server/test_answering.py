@@ -67,6 +67,7 @@ async def test_five_hundred_who_ask_about_one_event_get_one_judgement(tmp_path: 
         assert server.counted()["refused"] == 1
 
 
+@pytest.mark.long
 async def test_five_hundred_events_at_once_are_each_judged(tmp_path: Path) -> None:
     async with asked(tmp_path) as server:
         people = [UserId(f"@member{n}:example.org") for n in range(500)]
@@ -133,6 +134,7 @@ async def test_of_one_person_so_many_refusals_are_recorded_and_the_rest_only_ref
         assert len(server.notes()) == MOST_OF_PERSON + 1
 
 
+@pytest.mark.long
 async def test_of_the_people_of_one_server_so_many_refusals_are_recorded(tmp_path: Path) -> None:
     async with asked(tmp_path) as server:
         people = [UserId(f"@sock{n}:elsewhere.example") for n in range(MOST_OF_SERVER + 5)]

@@ -98,6 +98,7 @@ terms = ["question {number} of"]
 )
 
 
+@pytest.mark.long
 async def test_a_manager_is_demoted_when_many_deadlines_pass_in_one_moment(theatre: Theatre) -> None:
     gentle = SHORT.replace("overdue = 61", "overdue = 5").replace("overdue_at_most = 61", "overdue_at_most = 5")
     scene = await theatre.scene(MANY + gentle + "overdue_a_day = 0\n", managers=1)
@@ -113,6 +114,7 @@ async def test_a_manager_is_demoted_when_many_deadlines_pass_in_one_moment(theat
     assert demoted == [("demote", 35)]
 
 
+@pytest.mark.long
 async def test_a_decision_of_the_operator_ends_the_measure_against_the_room(theatre: Theatre) -> None:
     operator = (await theatre.people("operator"))[0]
     scene = await theatre.scene(SHORT, managers=1, bot=f'operators = ["{operator.user}"]')

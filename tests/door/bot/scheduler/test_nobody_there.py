@@ -85,6 +85,7 @@ async def test_no_deadline_runs_while_the_bot_is_down_and_the_pause_is_recorded(
     assert moved < 3 * DAY_MS + 600_000
 
 
+@pytest.mark.long
 async def test_a_pause_missing_in_the_database_is_not_recorded_or_counted_twice(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot = scene.bot
@@ -133,6 +134,7 @@ async def test_a_case_with_nobody_on_duty_goes_to_the_operator_and_charges_the_o
     await told(ben, bot, like("notice.message.dismissed", n="3"))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("short_waits")
 async def test_the_operator_is_told_before_the_last_active_manager_is_demoted(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from moderation.model.facts import CaseDecided, CaseMoved, LevelKept, NotSeen, RoomStateChanged, SanctionEnded
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.theatre.scene import Theatre, told
@@ -49,6 +51,7 @@ async def test_a_week_of_downtime_ends_mutes_and_makes_nobody_late(theatre: Thea
     assert bot.facts(CaseMoved) == []
 
 
+@pytest.mark.long
 async def test_slow_messages_during_downtime_are_no_flood_but_fast_ones_are(theatre: Theatre, tmp_path: Path) -> None:
     scene = await theatre.scene(FLOOD, members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members

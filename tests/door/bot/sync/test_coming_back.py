@@ -49,6 +49,7 @@ async def test_nothing_of_the_absence_is_recorded_before_the_answer_to_the_join(
     await began_afresh(scene, unseen)
 
 
+@pytest.mark.long
 async def test_a_bot_that_does_not_learn_that_it_joined_begins_afresh(
     theatre: Theatre, line: BadLine, tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ async def test_a_bot_that_was_killed_after_its_join_begins_afresh(theatre: Theat
     await began_afresh(scene, unseen)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("again", [False, True])
 async def test_an_answer_from_before_the_notice_counts_for_nothing_after_it(
     theatre: Theatre, line: BadLine, again: bool
@@ -135,6 +137,7 @@ async def test_a_cached_answer_from_before_the_notice_counts_for_nothing_after_i
     assert {event: event in bot.recorded() for event in (unseen, seen)} == {unseen: False, seen: True}
 
 
+@pytest.mark.long
 async def test_a_gap_of_the_former_stay_ends_with_it(
     theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +197,7 @@ async def test_a_bot_comes_back_only_once_the_answer_that_tells_of_its_removal_i
     await bot.has(await member.send_text(direct, "!help"))
 
 
+@pytest.mark.long
 async def test_pages_of_a_former_stay_are_not_read_in_the_next_one(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ async def test_decisions_count_in_all_rooms_that_a_space_lists(theatre: Theatre,
     assert {name for name, rows in (await rebuilt(bot, tmp_path, tables)).items() if rows != live[name]} == set()
 
 
+@pytest.mark.long
 async def test_changes_of_a_space_during_downtime_are_recorded(theatre: Theatre) -> None:
     (owner,) = await theatre.people("owner")
     space = await make_space(owner, private=False)
@@ -107,6 +108,7 @@ async def test_a_room_that_is_no_space_is_not_entered_for_one(theatre: Theatre) 
     ]
 
 
+@pytest.mark.long
 async def test_a_bot_removed_from_a_space_keeps_the_list_and_tells_operators_once(theatre: Theatre) -> None:
     owner, operator = await theatre.people("owner", "operator")
     space = await make_space(owner)
@@ -128,6 +130,7 @@ async def test_a_bot_removed_from_a_space_keeps_the_list_and_tells_operators_onc
     assert [fact.what for fact in bot.facts(RoomListed)] == ["listed"]
 
 
+@pytest.mark.long
 async def test_a_desk_is_told_of_listed_rooms_in_which_the_bot_is_not(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +165,7 @@ async def test_a_desk_is_told_of_listed_rooms_in_which_the_bot_is_not(
     await manager.wait_event(desk, lambda seen: lists(secret)(seen) and there not in seen.body, what="the rest")
 
 
+@pytest.mark.long
 async def test_rooms_of_a_community_are_named_to_nobody_unless_the_operator_says_so(theatre: Theatre) -> None:
     (owner,) = await theatre.people("owner")
     space = await make_space(owner)

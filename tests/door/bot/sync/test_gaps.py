@@ -172,6 +172,7 @@ async def test_a_message_that_was_delivered_and_stands_on_no_page_is_recorded(th
     assert said | {old} <= set(recorded)
 
 
+@pytest.mark.long
 async def test_a_page_that_does_not_come_holds_up_others_for_a_moment(
     theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +191,7 @@ async def test_a_page_that_does_not_come_holds_up_others_for_a_moment(
     await bot.has(*said)
 
 
+@pytest.mark.long
 async def test_state_that_is_newer_than_the_answer_hides_no_gap(theatre: Theatre, line: BadLine) -> None:
     scene = await away(theatre)
     bot, (ann, *_) = scene.bot, scene.members

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from moderation.model.facts import ActionTaken, CaseOpened, StatementGiven, Swept
 from moderation.values.ids import RoomId
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
@@ -68,6 +70,7 @@ async def test_an_applied_takedown_removes_what_the_person_wrote_where_the_ban_h
     assert {name for name, rows in (await rebuilt(bot, tmp_path, tuple(live))).items() if rows != live[name]} == set()
 
 
+@pytest.mark.long
 async def test_a_takedown_removes_nothing_where_the_list_may_only_ban(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "apply", "ban")
     bot, (ann, ben) = scene.bot, scene.members
@@ -78,6 +81,7 @@ async def test_a_takedown_removes_nothing_where_the_list_may_only_ban(theatre: T
     assert (bot.facts(Swept), await ben.is_redacted(scene.room, said)) == ([], False)
 
 
+@pytest.mark.long
 async def test_a_ban_removes_nothing(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "apply")
     await scene.members[0].send_text(scene.room, "hello")
@@ -87,6 +91,7 @@ async def test_a_ban_removes_nothing(theatre: Theatre) -> None:
     assert scene.bot.facts(Swept) == []
 
 
+@pytest.mark.long
 async def test_the_card_says_that_upholding_removes_the_messages_and_it_does(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "propose")
     bot, (manager,), (ann, ben) = scene.bot, scene.managers, scene.members
@@ -103,6 +108,7 @@ async def test_the_card_says_that_upholding_removes_the_messages_and_it_does(the
     assert (fact.n, fact.by, fact.count, fact.room) == (1, manager.user, 1, scene.room)
 
 
+@pytest.mark.long
 async def test_what_is_more_than_one_removal_takes_is_told_to_the_desk(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "apply", more="[sweep]\nat_most = 2\n")
     bot, (manager,), (ann, ben) = scene.bot, scene.managers, scene.members

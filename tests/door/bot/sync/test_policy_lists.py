@@ -5,6 +5,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bot.config.config import parse_config
 from moderation.model.facts import CaseOpened, ListMatched, ListRead, SanctionEnded, SanctionStarted
 from moderation.values.ids import RoomId
@@ -69,6 +71,7 @@ async def test_an_applied_entry_bans_and_ends_with_the_entry(theatre: Theatre) -
     assert [fact.why for fact in bot.facts(SanctionEnded)] == ["list"]
 
 
+@pytest.mark.long
 async def test_a_hashed_entry_keeps_somebody_out_who_comes_later(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "apply")
     (late,) = await theatre.people("late")
@@ -129,6 +132,7 @@ async def test_nothing_is_lost_while_the_list_is_gone(theatre: Theatre) -> None:
     assert (await scene.owner.members(scene.room))[ann.user] == "ban"
 
 
+@pytest.mark.long
 async def test_who_is_spared_comes_back_and_is_banned_again_once_no_longer_spared(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "apply")
     bot, (manager,), (ann, _) = scene.bot, scene.managers, scene.members
@@ -143,6 +147,7 @@ async def test_who_is_spared_comes_back_and_is_banned_again_once_no_longer_spare
     await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=ann.user)
 
 
+@pytest.mark.long
 async def test_a_look_is_a_line_in_the_desk(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "look")
     (manager,), (ann, _) = scene.managers, scene.members
@@ -151,6 +156,7 @@ async def test_a_look_is_a_line_in_the_desk(theatre: Theatre) -> None:
     assert scene.bot.facts(CaseOpened) == []
 
 
+@pytest.mark.long
 async def test_the_person_is_told_which_list_and_how_to_appeal(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "apply")
     (ann, _) = scene.members
@@ -159,6 +165,7 @@ async def test_the_person_is_told_which_list_and_how_to_appeal(theatre: Theatre)
     assert "cme" in word.body
 
 
+@pytest.mark.long
 async def test_a_rebuild_without_the_list_gives_the_same_tables(theatre: Theatre, tmp_path: Path) -> None:
     scene, writer, room = await watching(theatre, "apply")
     bot, (ann, ben) = scene.bot, scene.members
@@ -176,6 +183,7 @@ async def test_a_rebuild_without_the_list_gives_the_same_tables(theatre: Theatre
     assert {name for name, rows in (await rebuilt(bot, tmp_path, tables)).items() if rows != live[name]} == set()
 
 
+@pytest.mark.long
 async def test_a_list_taken_out_of_the_configuration_bans_nobody(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "apply")
     bot, (ann, _) = scene.bot, scene.members
@@ -194,6 +202,7 @@ async def test_a_list_taken_out_of_the_configuration_bans_nobody(theatre: Theatr
     assert [fact for fact in bot.facts(SanctionStarted) if fact.kind == "ban"] == []
 
 
+@pytest.mark.long
 async def test_somebody_who_runs_another_room_is_proposed(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "apply")
     bot, (ann, ben), (manager,) = scene.bot, scene.members, scene.managers
@@ -204,6 +213,7 @@ async def test_somebody_who_runs_another_room_is_proposed(theatre: Theatre) -> N
     assert (await scene.owner.members(second))[ann.user] == "join"
 
 
+@pytest.mark.long
 async def test_a_list_that_takes_one_after_the_other_is_held_back(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "apply", more="act_at_most = 1", members=2)
     bot, (manager,), (ann, ben) = scene.bot, scene.managers, scene.members
@@ -219,6 +229,7 @@ async def test_a_list_that_takes_one_after_the_other_is_held_back(theatre: Theat
     assert [fact.n for fact in bot.facts(SanctionStarted) if fact.kind == "ban"] == [1]
 
 
+@pytest.mark.long
 async def test_a_list_that_was_moved_is_told_once(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")
     scene, writer, room = await watching(theatre, "look", bot=f'operators = ["{operator.user}"]')
@@ -233,6 +244,7 @@ async def test_a_list_that_was_moved_is_told_once(theatre: Theatre) -> None:
     assert len([body for body in said if like("lists.trouble.moved").search(body)]) == 1
 
 
+@pytest.mark.long
 async def test_bans_stay_after_a_rebuild_of_the_tables(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "apply")
     bot, (ann, _) = scene.bot, scene.members
@@ -247,6 +259,7 @@ async def test_bans_stay_after_a_rebuild_of_the_tables(theatre: Theatre) -> None
     assert [fact for fact in bot.facts(SanctionEnded) if fact.kind == "ban"] == []
 
 
+@pytest.mark.long
 async def test_who_was_let_in_again_by_the_managers_may_come_back(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "apply")
     bot, (manager,), (ann, _) = scene.bot, scene.managers, scene.members
@@ -284,6 +297,7 @@ async def test_a_list_is_chosen_in_the_desk_and_ended_there(theatre: Theatre) ->
     await writer.wait_state(room, "m.room.member", lambda c: c["membership"] == "leave", key=bot.user)
 
 
+@pytest.mark.long
 async def test_a_list_that_can_be_read_from_outside_is_shown_without_entering_it(theatre: Theatre) -> None:
     (writer,) = await theatre.people("writer")
     readable = {"type": "m.room.history_visibility", "content": {"history_visibility": "world_readable"}}

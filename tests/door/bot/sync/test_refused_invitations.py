@@ -53,6 +53,7 @@ async def test_a_barred_person_brings_the_bot_into_no_room_and_can_still_ask_it_
     await bot.until_condition(fine, "protected")
 
 
+@pytest.mark.long
 async def test_somebody_in_tier_e_brings_the_bot_into_no_room_by_any_of_their_accounts(theatre: Theatre) -> None:
     scene, operator = await with_operator(theatre, DEAR)
     bot, (ann, second) = scene.bot, scene.members
@@ -71,6 +72,7 @@ async def test_somebody_in_tier_e_brings_the_bot_into_no_room_by_any_of_their_ac
     assert [bot.condition(room) for room in rooms] == [None, None, None]
 
 
+@pytest.mark.long
 async def test_the_owner_of_a_closed_group_brings_the_bot_into_no_other(theatre: Theatre) -> None:
     scene, operator = await with_operator(theatre)
     bot, code = scene.bot, scene.bot.code(scene.room)
@@ -93,6 +95,7 @@ async def test_a_group_that_may_not_come_back_is_refused_by_its_alias(theatre: T
     await told(owner, bot, like("joining.refused.group"))
 
 
+@pytest.mark.long
 async def test_invitations_beyond_the_hourly_limit_are_declined_except_of_operators(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ async def test_messages_during_silence_are_recorded_and_judged_once_afterwards(t
     assert [fact for fact in bot.facts(NotSeen) if fact.what == "gap"] == []
 
 
+@pytest.mark.long
 async def test_a_silence_of_seconds_postpones_each_deadline(theatre: Theatre, line: BadLine) -> None:
     scene = await theatre.scene(RULES + SOON)
     bot = scene.bot
@@ -130,6 +131,7 @@ async def test_an_appeal_that_is_granted_while_the_measure_is_on_its_way_leaves_
     assert bot.rows("SELECT 1 FROM holds WHERE user = ?", ann.user) == []
 
 
+@pytest.mark.long
 async def test_a_room_unreadable_for_a_quarter_hour_continues_with_new_events(
     theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def test_five_hundred_patterns_are_tried_at_once() -> None:
     assert matched(compiled, "see word500 there") is None
 
 
+@pytest.mark.long
 def test_patterns_too_large_together_are_still_all_tried() -> None:
     compiled = rule(*(rf"[^x]{{0,900}}{number}z" for number in range(200)))
     assert matched(compiled, "aaa199z") == "aaa199z"

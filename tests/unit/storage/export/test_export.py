@@ -324,6 +324,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("many") / "data"
 
 
+@pytest.mark.long
 class TestEightThousandRecords:
     @pytest.mark.parametrize(("which", "count"), [("all", 8_001), ("one", 1_144)])
     def test_are_exported_in_bounded_memory_and_check(self, many: Path, tools: Any, which: str, count: int) -> None:

@@ -13,6 +13,7 @@ from storage.journal.line_log import Forked, Incomplete
 from storage.journal.record import Draft
 from storage.journal.retention.targets import Targets
 from storage.journal.verify.verify import verify
+from tests.examples import ALL
 from tests.unit.storage.journal.shared_log import DAY_MS, NOON, Machines, erasing, said, stopped
 
 
@@ -298,7 +299,8 @@ def test_errors_of_the_server_are_those_of_the_state_tables(machines: Machines) 
             journal.append([said("no room")])
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.examples
+@pytest.mark.parametrize("seed", range(6 if ALL else 2))
 def test_machines_that_take_turns_and_die_anywhere_keep_one_log(machines: Machines, seed: int) -> None:
     chance = random.Random(seed)
     names = ["a", "b", "c"]
