@@ -39,7 +39,6 @@ def seconds(door: Door, room: RoomId, raw: object) -> float:
     return min(taken)
 
 
-@pytest.mark.long
 def test_no_event_takes_much_longer_than_a_harmless_one_of_its_size(deployment: tuple[Door, list[RoomId]]) -> None:
     door, (group, *_) = deployment
     words = "The quick brown fox jumps over the lazy dog, and nobody minds. "

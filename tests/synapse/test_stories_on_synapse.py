@@ -3,7 +3,7 @@
 That is who may do what (levels, bans, knocks, closed rooms), who is shown what was said, and what becomes of what was
 removed. There are more in `tests/long/synapse/test_stories_on_synapse.py`. What only the bot decides is played on the
 simulated homeserver alone (`tests/door`), whose answers `test_simulated_homeserver.py` compares with Synapse's.
-`STORIES=synapse make test ARGS=tests/door` plays all of them on a real one.
+`STORIES=synapse pytest tests/door` plays all of them on a real one.
 """
 
 # ruff: noqa: F401 - pytest collects what is imported, with the fixtures of this folder

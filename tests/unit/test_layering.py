@@ -61,7 +61,6 @@ WRONG = (
 )
 
 
-@pytest.mark.long
 def test_every_import_the_wrong_way_is_found(copy: Path) -> None:
     for file, name, _ in WRONG:
         with (copy / file).open("a", encoding="utf-8") as spoilt:
@@ -75,7 +74,6 @@ def test_every_import_the_wrong_way_is_found(copy: Path) -> None:
         assert f"{importer} -> {name} (l." in words, f"{file} imports {name}"
 
 
-@pytest.mark.long
 def test_a_folder_without_a_place_is_found(tmp_path: Path, copy: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(copy, other)

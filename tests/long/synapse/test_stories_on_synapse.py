@@ -66,12 +66,12 @@ from tests.door.bot.sync.test_joining import (
     test_each_room_the_bot_makes_for_itself_is_recorded_under_one_code,
     test_the_desk_is_told_what_is_missing_and_whom_the_bot_could_never_demote,
 )
-from tests.door.bot.sync.test_list_story import (
-    test_a_listed_member_is_proposed_banned_heard_and_spared_and_a_ban_ends_with_its_entry,
-)
 from tests.door.test_people import (
     test_messages_before_leaving_are_not_requested_after_a_new_invitation,
     test_more_than_one_answer_can_hold_is_found_once_each_and_in_order,
+)
+from tests.long.door.bot.sync.test_list_story import (
+    test_a_listed_member_is_proposed_banned_heard_and_spared_and_a_ban_ends_with_its_entry,
 )
 
 pytestmark = pytest.mark.usefixtures("short_waits")

@@ -3,8 +3,6 @@
 Draupnir's own library writes the entries. Each list is a real room.
 """
 
-import pytest
-
 from moderation.model.facts import CaseOpened, ListSpared, SanctionEnded, SanctionStarted
 from moderation.values.ids import RoomId
 from tests.door.bot.sync.test_policy_lists import until_read
@@ -36,7 +34,6 @@ async def until_membership(scene: Scene, user: str, membership: str) -> None:
     await scene.owner.wait_state(scene.room, "m.room.member", lambda now: now["membership"] == membership, key=user)
 
 
-@pytest.mark.long
 async def test_a_listed_member_is_proposed_banned_heard_and_spared_and_a_ban_ends_with_its_entry(
     theatre: Theatre,
 ) -> None:
