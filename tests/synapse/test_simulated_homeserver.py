@@ -303,9 +303,19 @@ async def play_with_profiles(side: Side) -> None:
 
 async def play_with_spaces(side: Side) -> None:
     """List rooms in a space, some of which the reader may not see; note every answer."""
+    names: dict[str, str] = {}
 
     async def create(what: str, **more: Any) -> str:
-        return str((await side.ask("ann", what, "POST", "createRoom", json={"name": what, **more}))["room_id"])
+        room = str((await side.ask("ann", what, "POST", "createRoom", json={"name": what, **more}))["room_id"])
+        names[room] = what
+        return room
+
+    async def summarised(members: int) -> None:
+        """Wait until all summaries tell of each room what it is called, and how many are in the space."""
+        wanted = {room: (name, members if room == space else 1) for room, name in names.items()}
+        async with asyncio.timeout(120):  # Synapse makes them a little later
+            while await _summaries(side, space) != wanted:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     space = await create("space", creation_content={"type": "m.space"}, preset="private_chat")
     rooms = [await create("open", preset="public_chat"), await create("secret", preset="private_chat")]
@@ -313,10 +323,12 @@ async def play_with_spaces(side: Side) -> None:
     for place, room in enumerate(rooms):
         child = {"via": ["localhost"], "order": f"{place}"}
         await side.ask("ann", "list", "PUT", "rooms", space, "state", "m.space.child", room, json=child)
+    await summarised(members=1)
     await side.ask("ann", "rooms of a space", "GET", "rooms", space, "hierarchy", query={"max_depth": "1"})
     await side.ask("ben", "rooms of a secret space", "GET", "rooms", space, "hierarchy", query={"max_depth": "1"})
     await side.ask("ann", "invite", "POST", "rooms", space, "invite", json={"user_id": side.people["ben"].user})
     await side.ask("ben", "join", "POST", "join", space, json={})
+    await summarised(members=2)
     await side.ask("ben", "rooms that one may see", "GET", "rooms", space, "hierarchy", query={"max_depth": "1"})
 
 
@@ -335,6 +347,12 @@ async def play_with_aliases(side: Side) -> None:
         else:
             await side.ask("ben", "state of the room", "GET", "rooms", room, "state")
     await side.ask("ben", "an alias of nothing", "GET", "directory", "room", "#nothing:localhost")
+
+
+async def _summaries(side: Side, space: str) -> dict[str, tuple[str, int]]:
+    """Return name and number of members of each room of a space, as its creator is told them."""
+    answer = await side.people["ann"].request("GET", "rooms", space, "hierarchy", base="/_matrix/client/v1")
+    return {each["room_id"]: (each.get("name", ""), each.get("num_joined_members", 0)) for each in answer["rooms"]}
 
 
 async def _name_in(side: Side, room: str) -> str:
