@@ -4,7 +4,9 @@ import asyncio
 import os
 import re
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from moderation.values.ids import RoomId
 from tests.long.synapse.antispam_stage import ANTISPAM_TOKEN, TOKEN, Asking, asking, module
 from tests.people.client import Client, MatrixError
 from tests.theatre.scene import Theatre, record, told
-from tests.theatre.served import ServedBot, like
+from tests.theatre.served import ServedBot, like, until
 from tests.theatre.shared_synapse import STARTED_S
 from tests.theatre.stage import Stage
 
@@ -262,8 +264,17 @@ async def test_whatever_is_answered_about_names_nobody_is_found_in_the_user_dire
             ann, ben = await stage.person("ann"), await stage.person("ben")
             room = await ann.create_room(private=False)
             await ben.join(room)
+            await until(partial(listed, synapse, ben.user), "the user directory to know of it")
             answer = await ann.request("POST", "user_directory", "search", json={"search_term": "ben"})
             return [each["user_id"] for each in answer["results"]]
+
+    async def listed(synapse: Synapse, user: str) -> bool:
+        """Tell whether Synapse has put somebody into the directory for others to find, which it does a little later."""
+        with closing(
+            sqlite3.connect(f"file:{synapse.folder / 'homeserver.db'}?mode=ro", uri=True, timeout=60)
+        ) as there:
+            query = "SELECT 1 FROM user_directory JOIN users_in_public_rooms USING (user_id) WHERE user_id = ?"
+            return there.execute(query, (user,)).fetchone() is not None
 
     callback = "check_username_for_spam"
     asks = module("127.0.0.1:1", tmp_path / "token", enabled_callbacks=[callback], fail_open={callback: True})
