@@ -15,6 +15,7 @@ from bot.demo.synapse import Limits, Synapse, SynapseAccount, SynapseFailed
 from bot.demo.synapse_config import write_config
 from bot.matrix.client import Homeserver, Session
 from moderation.values.ids import UserId
+from tests.theatre.shared_synapse import STARTED_S
 from tests.theatre.stage import Stage, unique
 
 # Starts a Synapse, says its process id, and waits to be killed.
@@ -56,20 +57,19 @@ class TestARunningOne:
     def test_a_token_is_not_shown(self) -> None:
         assert "secret" not in repr(SynapseAccount(UserId("@a:b"), "D", "secret"))
 
-    async def test_a_restart_keeps_accounts_rooms_and_transactions(
-        self, synapse_limited: Synapse, stage_limited: Stage
-    ) -> None:
-        # On the server with limits only because fewer tests use it.
-        synapse, bot = synapse_limited, await stage_limited.bot()
-        room = await bot.create_room({"name": "before"})
-        sent = await bot.send(room, "m.room.message", {"msgtype": "m.text", "body": "once"}, "the same")
-        before = synapse.pid
+    async def test_a_restart_keeps_accounts_rooms_and_transactions(self, tmp_path: Path) -> None:
+        async with await Synapse.start(tmp_path / "s", within_s=STARTED_S) as synapse, Stage(synapse) as stage:
+            bot = await stage.bot()
+            room = await bot.create_room({"name": "before"})
+            sent = await bot.send(room, "m.room.message", {"msgtype": "m.text", "body": "once"}, "the same")
+            before = synapse.pid
 
-        await synapse.restart(within_s=500)
+            await synapse.restart(within_s=STARTED_S)
 
-        assert synapse.pid not in (None, before)
-        again = await bot.send(room, "m.room.message", {"msgtype": "m.text", "body": "once"}, "the same")
-        assert again == sent  # what makes a repeat after a crash harmless
+            assert before is not None and not is_running(before)
+            assert synapse.pid not in (None, before)
+            again = await bot.send(room, "m.room.message", {"msgtype": "m.text", "body": "once"}, "the same")
+            assert again == sent  # what makes a repeat after a crash harmless
 
 
 class TestItsEnd:
@@ -94,7 +94,7 @@ class TestAFailedStart:
     async def test_the_error_ends_with_the_last_lines_of_the_log(self, tmp_path: Path) -> None:
         (tmp_path / "homeserver.db").mkdir()  # where a file should be
         with pytest.raises(SynapseFailed, match=r"(?s)ended by itself .*unable to open database file"):
-            await Synapse.start(tmp_path)
+            await Synapse.start(tmp_path, within_s=STARTED_S)
 
     async def test_one_that_is_too_slow_is_ended(self, tmp_path: Path) -> None:
         with pytest.raises(SynapseFailed, match=r"did not answer within 0\.05 s"):
