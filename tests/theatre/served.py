@@ -254,6 +254,11 @@ class ServedBot:
         """Wait until the room is observed, protected ..."""
         await self.until(lambda: self.condition(room) == condition, f"{room} to be {condition}")
 
+    async def until_joined(self, room: str, user: str) -> None:
+        """Wait until it is known here that somebody is in the room."""
+        there = "SELECT 1 FROM members WHERE room = ? AND user = ? AND membership = 'join'"
+        await self.until(lambda: self.rows(there, room, user), f"{user} in {room}")
+
     async def has(self, *events: str, within_s: float = WITHIN_S) -> None:
         """Wait until these events are in the journal and were judged."""
         marks = ",".join("?" * len(events))

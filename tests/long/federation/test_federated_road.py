@@ -101,8 +101,7 @@ class Guarded:
     async def lone(self, ours: OurServer) -> LoneServer:
         """Let the user of a server of ours in; return the server once the bot knows that its user is there."""
         joined = await ours.join(self.room, self.owner.user.partition(":")[2])
-        there = "SELECT 1 FROM members WHERE room = ? AND user = ? AND membership = 'join'"
-        await self.bot.until(lambda: self.bot.rows(there, self.room, ours.user), "the member of a server of ours")
+        await self.bot.until_joined(self.room, ours.user)
         return LoneServer(ours, joined)
 
     async def withheld(self, number: int) -> list[MessageWithheld]:

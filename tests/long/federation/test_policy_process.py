@@ -40,6 +40,7 @@ async def test_people_of_other_homeservers_are_refused_by_their_own_and_heard_ev
         via = {"via": pair.here.server_name, "server_name": pair.here.server_name}
         await guest.request("POST", "join", room.room, json={}, query=via)
         assert (await guest.members(room.room))[room.process.user] == "join"  # Synapse asks once it knows all members
+        await room.bot.until_joined(room.room, guest.user)  # before that, nothing is held against the guest
         assert await room.refusal(BAD, guest) == REFUSED
         good = await room.say("hello from elsewhere", guest)
         await room.owner.wait_event(room.room, lambda seen: seen.id == good, what="the guest's message")
