@@ -2,7 +2,10 @@
 
 import asyncio
 import gc
+import itertools
+import time
 import warnings
+from collections.abc import Awaitable
 
 import pytest
 
@@ -71,13 +74,22 @@ class TestTheServer:
 
 
 class TestLimits:
-    async def send_until_limited(self, bot: Homeserver, room: RoomId, name: str) -> RateLimited:
+    async def send_until_limited(self, bot: Homeserver, room: RoomId, name: str) -> tuple[RateLimited, float]:
+        """Return the refusal, and until when at least all is refused: Synapse counts the time from the question."""
         for number in range(30):
+            asked_at = time.monotonic()
             try:
                 await bot.send(room, "m.room.message", text(str(number)), f"{name}{number}")
             except RateLimited as limited:
-                return limited
+                return limited, asked_at + limited.retry_after_ms / 1000
         raise AssertionError("30 events in a row and no limit")
+
+    async def is_limited(self, request: Awaitable[object]) -> bool:
+        try:
+            await request
+        except RateLimited:
+            return True
+        return False
 
     async def test_a_429_says_how_long_to_wait_and_redactions_draw_on_the_same_budget(
         self, stage_limited: Stage
@@ -86,11 +98,14 @@ class TestLimits:
         room = await own_room(bot)
         event = await bot.send(room, "m.room.message", text("first"), "first")
 
-        limited = await self.send_until_limited(bot, room, "t")
-        with pytest.raises(RateLimited):
-            await bot.redact(room, event, "r")
+        for turn in itertools.count():
+            limited, until = await self.send_until_limited(bot, room, f"t{turn}-")
+            assert 0 < limited.retry_after_ms <= 5_000
+            is_limited = await self.is_limited(bot.redact(room, event, f"r{turn}"))
+            if time.monotonic() < until:  # else the limit may have let it through
+                break
 
-        assert 0 < limited.retry_after_ms <= 5_000
+        assert is_limited
 
     async def test_an_admin_can_free_an_account_and_it_acts_at_once(self, stage_limited: Stage) -> None:
         bot, admin = await stage_limited.bot(), await stage_limited.person("admin", admin=True)
