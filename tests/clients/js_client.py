@@ -30,7 +30,7 @@ T = TypeVar("T")
 # verified. "all": all devices, as in older clients.
 Isolation = Literal["signed", "verified", "all"]
 
-_WAIT_S = 45.0
+_WAIT_S = 120.0
 WITHHELD = "MEGOLM_KEY_WITHHELD_FOR_UNVERIFIED_DEVICE"
 UNSIGNED = "UNSIGNED_SENDER_DEVICE"
 ENCRYPTION = {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}

@@ -1,6 +1,6 @@
 // Waiting on a condition that an emitter's events may make true, with a deadline.
 
-const WITHIN_MS = 20_000;
+const WITHIN_MS = 100_000;
 
 /** What `look` finds (it may be async), now or after one of `events`. Throws what it throws, or that it took too long. */
 export function when(emitter, events, look, what) {

@@ -12,7 +12,7 @@ from typing import Any
 from tests.clients import packages
 
 HERE = Path(__file__).parent
-_WITHIN_S = 60.0
+_WITHIN_S = 120.0
 
 
 async def written(*orders: dict[str, Any]) -> list[dict[str, Any]]:

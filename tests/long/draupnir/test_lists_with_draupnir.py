@@ -33,7 +33,7 @@ async def test_draupnir_reads_our_entries_until_we_take_them_back(theatre: Theat
     scene = await theatre.scene(LIST.replace(OURS, room) + GRAVE)
     bot, (ann, *others) = scene.bot, scene.members
     users = [ann.user, *(each.user for each in (*others, scene.owner))]
-    await keeper.wait_state(room, "m.room.member", lambda now: now["membership"] == "join", key=bot.user)
+    await keeper.wait_state(room, "m.room.member", lambda now: now.get("membership") == "join", key=bot.user)
     await keeper.set_power(room, {bot.user: 50})
     await ann.send_text(scene.room, "forbidden")
     await scene.card(scene.managers[0], 1)

@@ -95,7 +95,7 @@ class Demo:
 
     async def end_by(self, number: int) -> int:
         self.process.send_signal(number)
-        return await asyncio.to_thread(self.process.wait, 30)
+        return await asyncio.to_thread(self.process.wait, DEADLINE_S)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def started(temporary: Path, *arguments: str) -> Iterator[Demo]:
     finally:
         if process.poll() is None:
             process.terminate()
-        process.wait(30)
+        process.wait(DEADLINE_S)
 
 
 # The end of the story, as others see it.
@@ -389,7 +389,7 @@ class TestAnEarlyEnd:
         folder.mkdir()
         (folder / "diary.txt").write_text("dear diary")
         with started(temporary, "--data-dir", str(folder)) as demo:
-            assert await asyncio.to_thread(demo.process.wait, 30) == 1
+            assert await asyncio.to_thread(demo.process.wait, DEADLINE_S) == 1
         assert "diary.txt, which is not from a demo" in demo.said()
         assert names_in(folder) == ["diary.txt"]
         assert names_in(temporary) == []
