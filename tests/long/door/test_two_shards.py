@@ -8,6 +8,7 @@ import pytest
 from bot.config.config import parse_config
 from bot.config.shards import of_shard
 from moderation.model.facts import Learnt, SanctionStarted, ShardPinned
+from tests.fakes.times import noon_after
 from tests.theatre.scene import Theatre, ask, direct_room, open_direct
 from tests.theatre.served import HEAD, RULES, ServedBot, like
 from tests.theatre.stage import PASSWORD, unique
@@ -17,7 +18,8 @@ DAY_MS = 86_400_000
 
 
 async def two_shards(theatre: Theatre, folder: Path, url: str, more: str = "") -> tuple[ServedBot, ServedBot]:
-    """Start the shards of a deployment, each in this process."""
+    """Start the shards of a deployment, each in this process, at noon."""
+    now_ms = theatre.stage.clock()
     accounts = {name: await theatre.stage.server.register(unique(name), PASSWORD) for name in NAMES}
     tables = "".join(f'[[shards]]\nname = "{name}"\naccount = "{accounts[name].user}"\n' for name in NAMES)
     shared = f'[database]\nurl = "{url}"\n[records]\norigin = "localhost/answerable"\n'
@@ -28,6 +30,7 @@ async def two_shards(theatre: Theatre, folder: Path, url: str, more: str = "") -
         (folder / name / "config.toml").write_text(text)
         bot.use(of_shard(parse_config(folder / name / "config.toml", text, {}), name))
         theatre.bots.append(bot)
+        bot.ahead_ms = noon_after(now_ms) - now_ms
         bot.start()
         bots.append(bot)
     return bots[0], bots[1]
@@ -47,7 +50,7 @@ async def test_a_violation_in_a_room_of_one_takes_rights_in_a_room_of_the_other(
     there = await theatre.room(two, olga, [ben, max_])
     await ben.send_text(here, "a volcano")
     await one.until(lambda: one.rows("SELECT 1 FROM credit"), "the first charge")
-    one.ahead_ms = two.ahead_ms = DAY_MS
+    one.ahead_ms = two.ahead_ms = one.ahead_ms + DAY_MS
     await ben.send_text(here, "a volcano")
     await two.until(lambda: demoted(two) == [ben.user], "the demotion")
     assert demoted(one) == []

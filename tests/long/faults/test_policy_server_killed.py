@@ -16,7 +16,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.demo.synapse import free_port
 from bot.federation.pdu import Pdu
 from bot.federation.room_versions import room_version
 from bot.federation.server_keys import ServerKey
@@ -27,6 +26,7 @@ from storage.policy_server.store import PolicyStore
 from storage.policy_server.tables import open_to_read
 from tests.door.bot.policy_server.asked import BAD, GOOD, NAME, RULES, Homeservers
 from tests.door.offline import ANNA, OLGA, ROOM, Offline, offline
+from tests.fakes.ports import free_port
 from tests.long.faults.perform import LONG
 from tests.theatre.forked_command import ForkedProgram
 

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 from bot.config.config import parse_config
-from bot.runtime.clock import wall_clock
 from moderation.model.facts import CheckpointAnchored
 from moderation.values.ids import RoomId
 from storage.journal.line_format import day_of
@@ -25,7 +24,7 @@ BLOCK = re.compile(r"<pre><code>(.*?)</code></pre>", re.DOTALL)
 
 def put(bot: ServedBot, now_ms: int) -> None:
     """Set the bot's clock, which continues to run."""
-    bot.ahead_ms = now_ms - wall_clock()
+    bot.ahead_ms += now_ms - bot.clock()
 
 
 def midnight(bot: ServedBot) -> int:
