@@ -48,11 +48,12 @@ async def test_one_away_command_is_announced_in_the_desk(theatre: Theatre) -> No
     scene = await theatre.scene(managers=2, bot=HERE)
     bot, (mark, mina) = scene.bot, scene.managers
     direct = await open_direct(mark, bot)
+    earliest = bot.clock() + 3 * DAY_MS
     said = await ask(mark, bot, direct, "!away 3d moving house")
     assert fit(said, like("away.until"), like("away.covered"), like("away.keeps-none")), said
     (gone,) = bot.facts(AwayChanged)
     assert (gone.what, gone.subject, gone.room) == ("away", mark.user, None)
-    assert abs(gone.until - bot.clock() - 3 * DAY_MS) < 60_000
+    assert earliest <= gone.until <= bot.clock() + 3 * DAY_MS
     # Times are those of clocks in Berlin, and say so.
     assert any(f"{offset} " in said for offset in ("UTC+1", "UTC+2"))
     word = await scene.wait_desk(
@@ -160,8 +161,9 @@ async def test_duty_hours_decide_who_gets_a_case_and_who_is_next(theatre: Theatr
     scene = await theatre.scene(managers=2, members=2, bot=HERE)
     bot, room, owner, (mark, mina), (ann, _) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     await ask(owner, bot, scene.desk, f"!duty {mark.user} 00:00-24:00")
-    await ask(owner, bot, scene.desk, f"!duty {mina.user} {hours_from(bot, 3)}")
-    assert {fact.hours for fact in bot.facts(RosterChanged)} == {"daily 00:00-24:00 Europe/Berlin", hours_from(bot, 3)}
+    hours = hours_from(bot, 3)
+    await ask(owner, bot, scene.desk, f"!duty {mina.user} {hours}")
+    assert {fact.hours for fact in bot.facts(RosterChanged)} == {"daily 00:00-24:00 Europe/Berlin", hours}
     await case(scene, 1)
     await ask(owner, bot, scene.desk, f"!duty {mark.user} off")
     await case(scene, 2)

@@ -29,14 +29,15 @@ async def test_readonly_silences_members_only_and_ends_by_itself(theatre: Theatr
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     before = await scene.owner.power_levels(room)
     assert not await _silenced(scene, ann)
-    order = await manager.send_text(room, "!readonly 1m let us take a breath")
+    order = await manager.send_text(room, "!readonly 1h let us take a breath")
     await _until_posting(scene, 50)
     assert await _silenced(scene, ann)
     mine = await manager.send_text(room, "thank you")
     notice = await _said(scene, like("measure.begun.suspend"))
     assert like("notice.reason", reason="let us take a breath").search(notice)
     assert like("status.ordered.suspend").search(await ask(manager, bot, scene.desk, "!status"))
-    await bot.pass_until(lambda: bot.facts(SanctionEnded), "the end of it")
+    bot.ahead_ms += 3_600_000
+    await bot.until(lambda: bot.facts(SanctionEnded), "the end of it")
     await _until_posting(scene, before["events_default"])
     assert await scene.owner.power_levels(room) == before
     await _said(scene, like("measure.ended.suspend"))
@@ -58,8 +59,8 @@ async def test_a_lockdown_silences_members_keeps_strangers_out_and_ends_by_itsel
     stranger, friend = await theatre.people("stranger", "friend")
     await owner.set_state(room, "m.room.join_rules", {"join_rule": "public"})
     before = await owner.power_levels(room)
-    assert like("error.right.lockdown").search(await ask(manager, bot, scene.desk, "!lockdown 1m"))
-    assert like("done.lockdown").search(await ask(owner, bot, scene.desk, "!lockdown 1m many strangers"))
+    assert like("error.right.lockdown").search(await ask(manager, bot, scene.desk, "!lockdown 1h"))
+    assert like("done.lockdown").search(await ask(owner, bot, scene.desk, "!lockdown 1h many strangers"))
     await owner.wait_state(room, "m.room.join_rules", lambda c: c.get("join_rule") == "knock", what="a lockdown")
     await _until_posting(scene, 50)
     assert await _silenced(scene, ann)
@@ -73,7 +74,8 @@ async def test_a_lockdown_silences_members_keeps_strangers_out_and_ends_by_itsel
     assert like("notice.reason", reason="many strangers").search(await _said(scene, like("measure.begun.lockdown")))
     assert like("error.in-force.lockdown").search(await ask(owner, bot, scene.desk, "!lockdown"))
     assert like("status.ordered.lockdown").search(await ask(manager, bot, scene.desk, "!status"))
-    await bot.pass_until(lambda: bot.facts(SanctionEnded), "the end of it")
+    bot.ahead_ms += 3_600_000
+    await bot.until(lambda: bot.facts(SanctionEnded), "the end of it")
     await owner.wait_state(room, "m.room.join_rules", lambda c: c.get("join_rule") == "public", what="the end")
     await _said(scene, like("measure.ended.lockdown"))
     await stranger.join(room)

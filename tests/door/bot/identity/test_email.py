@@ -20,9 +20,9 @@ KEK = Kek(b"k" * 32)
 pytestmark = pytest.mark.usefixtures("key")
 
 
-def rules(server: MailServer, timeout: str = "5s", more: str = "") -> str:
+def rules(server: MailServer, more: str = "") -> str:
     mail = f'host = "127.0.0.1"\nport = {server.port}\nsecurity = "none"\nfrom = "Club <club@example.org>"\n'
-    return RULES + f'\n[email]\n{mail}timeout = "{timeout}"\n{more}'
+    return RULES + f'\n[email]\n{mail}timeout = "60s"\n{more}'
 
 
 async def said(person: Client, bot: ServedBot, room: str, words: str, key: str, language: str = "en") -> str:
@@ -41,8 +41,8 @@ def proofs(bot: ServedBot) -> list[tuple[str, str, int, str]]:
     return [(each.step, each.method, each.level, each.subject) for each in bot.facts(PersonVerified)]
 
 
-async def begun(theatre: Theatre, server: MailServer, **more: str) -> tuple[Scene, Client, RoomId]:
-    scene = await theatre.scene(rules(server, **more))
+async def begun(theatre: Theatre, server: MailServer, more: str = "") -> tuple[Scene, Client, RoomId]:
+    scene = await theatre.scene(rules(server, more))
     (ann,) = scene.members
     return scene, ann, await open_direct(ann, scene.bot)
 
@@ -136,7 +136,7 @@ async def test_a_code_said_in_a_group_is_unused_removed_and_not_recorded(theatre
 @pytest.mark.long
 async def test_a_hanging_mail_server_delays_nothing(theatre: Theatre, server: MailServer) -> None:
     server.mood = "hangs"
-    scene, ann, room = await begun(theatre, server, timeout="60s")
+    scene, ann, room = await begun(theatre, server)
     bot = scene.bot
     await ann.send_text(room, f"!verify email {ADDRESS}")
     await server.asked.wait()
@@ -155,7 +155,7 @@ async def test_a_hanging_mail_server_delays_nothing(theatre: Theatre, server: Ma
 
 @pytest.mark.long
 async def test_mail_server_errors_are_told_in_our_words(theatre: Theatre, server: MailServer) -> None:
-    scene, ann, room = await begun(theatre, server, timeout="2s")
+    scene, ann, room = await begun(theatre, server)
     bot = scene.bot
     server.mood = "refuses"
     await said(ann, bot, room, f"!verify email {ADDRESS}", "error.verify.email-refused")
