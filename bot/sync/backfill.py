@@ -36,6 +36,8 @@ from storage import queries
 from storage.state import backfill
 from storage.state.backfill import BackfillPage, Delivered, Gap
 
+from .timeline import by_delivery
+
 log = structlog.get_logger()
 
 PAGE = 100
@@ -235,6 +237,7 @@ class Gaps(BotPart):
 
     async def _look(self, gap: Gap) -> bool:
         """Read from the newest event back: close a short gap, note the way of a longer one."""
+        delivered = await self._delivered(gap)  # before the pages: what is delivered later may stand above them
         pages, token = [], None
         for _ in range(SHORT):
             page = await self._page(gap, token)
@@ -242,7 +245,7 @@ class Gaps(BotPart):
             pages.append((page, fresh))
             if bottom:
                 fresh = [event for _, some in reversed(pages) for event in reversed(some)]
-                events = [*await self._on_no_page(gap, *(each for each, _ in pages)), *fresh]
+                events = await self._with_missed(gap.room, delivered, [each for each, _ in pages], fresh)
                 await self._pipeline.take(events, heard_ms=gap.since)
                 return await self._catch_up(gap, await self._told_now(gap))
             token = page.stop
@@ -256,6 +259,7 @@ class Gaps(BotPart):
         `told` was asked before this page: where the page has it, its place there says what came before it.
         """
         async with self.turn:
+            delivered = await self._delivered(gap)
             try:
                 async with asyncio.timeout(OTHERS_WAIT_S):
                     page = await self._page(gap, None)
@@ -264,7 +268,7 @@ class Gaps(BotPart):
                 raise Unreachable(f"no answer within {OTHERS_WAIT_S:g} s", request="messages") from None
             if not bottom:
                 return False
-            events = [*await self._on_no_page(gap, page), *fresh[::-1]]
+            events = await self._with_missed(gap.room, delivered, [page], fresh[::-1])
             if await self._takes_long(events):
                 return False
             also = partial(backfill.close_gap, room=gap.room)
@@ -272,22 +276,28 @@ class Gaps(BotPart):
             self._is_level(gap.room)
         return True
 
-    async def _on_no_page(self, gap: Gap, *pages: _Read) -> list[Received]:
-        """Return what came while the room was behind and is not on the newest pages.
-
-        What is known of it was read from an older page. The rest stands further back than the search went, on a branch
-        that another server or a slow request began before known events, or on a page that cannot be had.
-        """
+    async def _delivered(self, gap: Gap) -> Sequence[EventId]:
+        """Return which events came while the room was behind and are not recorded, in the order they came."""
         if gap.until is not None:  # the room was only just opened: what stands before the notice is not ours
-            return []
-        there, found = {event.event for page in pages for event in page.events}, list[Received]()
+            return ()
+        return await self._database.fetch(backfill.delivered_unrecorded, gap.room)
+
+    async def _with_missed(
+        self, room: RoomId, delivered: Sequence[EventId], pages: Sequence[_Read], fresh: Sequence[Received]
+    ) -> list[Received]:
+        """Return the fresh events of the newest pages, oldest first, and what was delivered and is on none of them.
+
+        That stands further back than the search went, on a branch that another server or a slow request began before
+        known events, or on a page that cannot be had. It has the place among the others at which it was delivered.
+        """
+        there = {event.event for page in pages for event in page.events}
+        missed = [event for event in delivered if event not in there]
+        found = dict[EventId, Received]()
         async with self._database.read() as db:
-            missed = [event for event in await backfill.delivered_unrecorded(db, gap.room) if event not in there]
             for first in range(0, len(missed), PAGE):
-                some = missed[first : first + PAGE]
-                raw = await backfill.delivered_events(db, some)
-                found += [receive(raw[event], gap.room, self._clock()) for event in some if event in raw]
-        return found
+                raw = await backfill.delivered_events(db, missed[first : first + PAGE])
+                found |= {event: receive(each, room, self._clock()) for event, each in raw.items()}
+        return by_delivery(fresh, delivered, found)
 
     async def _takes_long(self, events: Sequence[Received]) -> bool:
         """Tell whether judging those of these events that are not known yet would keep the listener waiting."""

@@ -1,9 +1,11 @@
 """The part of a room's timeline, as an answer of `/sync` has it, that may be kept: what stands after the room's notice.
 
+And its order, where pages of messages have some of it and answers of `/sync` had the rest.
+
 Left to others: what else may be missing (`sync_loop.py`), and reading it (`backfill.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bot.events.sync_response import JoinedRoom, LeftRoom
 from moderation.values.events import MembershipChanged, Received, StateChanged
@@ -43,3 +45,17 @@ def told(state: Sequence[Received]) -> list[Told]:
 def is_create(event: Received) -> bool:
     """Tell whether this is the room's first event, before which there is nothing."""
     return isinstance(event, StateChanged) and event.type == "m.room.create"
+
+
+def by_delivery(
+    fresh: Sequence[Received], delivered: Sequence[EventId], missed: Mapping[EventId, Received]
+) -> list[Received]:
+    """Return the fresh events, and each missed one after the last of them that was delivered before it."""
+    places = {event: place for place, event in enumerate(delivered)}
+    left, newest_first = sorted(missed, key=places.__getitem__), list[Received]()
+    for event in reversed(fresh):
+        here = places.get(event.event) if event.event else None
+        while left and here is not None and places[left[-1]] > here:
+            newest_first.append(missed[left.pop()])
+        newest_first.append(event)
+    return [*(missed[each] for each in left), *reversed(newest_first)]

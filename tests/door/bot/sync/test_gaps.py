@@ -170,6 +170,27 @@ async def test_a_message_that_was_delivered_and_stands_on_no_page_is_recorded(th
     recorded = bot.recorded(scene.room)
     assert len(recorded) == len(set(recorded))
     assert said | {old} <= set(recorded)
+    assert [event for event in recorded if event in said | {old}][-1] == old  # where it was delivered
+
+
+async def test_what_is_delivered_while_a_page_is_on_its_way_is_recorded_after_that_page(
+    theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill, "PAGE", 100)  # so that one page reaches what is known
+    scene = await away(theatre)
+    bot, owner, (ann, *_) = scene.bot, scene.owner, scene.members
+    said = [await ann.send_text(scene.room, "before")]
+    await owner.set_power(scene.room, {ann.user: 50})
+    said += [await ann.send_text(scene.room, f"number {n}") for n in range(12)]
+    page = line.silence(MESSAGES, lost=True)  # the homeserver has answered, and the answer takes its time
+    bot.start()
+    await bot.until(lambda: page.met, "a page on its way")
+    await owner.set_power(scene.room, {ann.user: None})
+    said.append(await ann.send_text(scene.room, "after"))
+    await bot.until(lambda: bot.rows("SELECT 1 FROM gap_events WHERE event = ?", said[-1]), "its delivery")
+    line.clear()
+    await all_in_order(scene, set(said))
+    assert ann.user not in bot.rows("SELECT levels FROM rooms WHERE room = ?", scene.room)[0][0]
 
 
 @pytest.mark.long

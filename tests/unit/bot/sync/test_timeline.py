@@ -1,7 +1,10 @@
-"""Nothing in an answer of `/sync` from before the notice of a room is recorded or kept."""
+"""Nothing in an answer of `/sync` from before the notice of a room is kept; what no page shows has its place."""
+
+import pytest
 
 from bot.events.sync_response import JoinedRoom, LeftRoom, read_sync
-from bot.sync.timeline import since_notice, to_record
+from bot.sync.timeline import by_delivery, since_notice, to_record
+from moderation.values.events import Received
 from moderation.values.ids import EventId
 
 ROOM = "!room:example.org"
@@ -46,3 +49,26 @@ def test_only_what_surely_stands_after_the_notice_is_kept_of_a_room_opened_meanw
     assert list(since_notice(with_notice, NOTICE).timeline) == ["$after"]
     assert list(since_notice(without, NOTICE).timeline) == []
     assert since_notice(without, NOTICE).until == NOTICE
+
+
+@pytest.mark.parametrize(
+    ("pages", "delivered", "order"),
+    [
+        ("abc", "", "abc"),
+        ("abc", "bc", "abc"),
+        ("abc", "bMc", "abMc"),
+        ("abc", "bcM", "abcM"),  # the pages are behind the delivery
+        ("abcd", "bcM", "abcMd"),  # "d" has come since
+        ("abc", "MbNc", "MabNc"),
+        ("abc", "MN", "MNabc"),
+        ("acb", "abcM", "acbM"),
+        ("", "MN", "MN"),
+    ],
+)
+def test_what_no_page_shows_comes_after_what_was_delivered_before_it(pages: str, delivered: str, order: str) -> None:
+    def events(names: str) -> list[Received]:
+        return list(room("join", *(f"${each}" for each in names)).timeline) if names else []
+
+    missed = {event.event: event for event in events("MN") if event.event and event.event[1] in delivered}
+    found = by_delivery(events(pages), [EventId(f"${each}") for each in delivered], missed)
+    assert [event.event for event in found] == [f"${each}" for each in order]
