@@ -47,22 +47,27 @@ def _options(ignore_case: bool, max_mem: int = _MAX_MEM) -> re2.Options:
     return options
 
 
-def _compiles(pattern: str) -> str:
+def _must_compile(pattern: str, *, ignore_case: bool) -> None:
+    """Raise `PydanticCustomError`, with the fault, if RE2 does not accept a pattern."""
     try:
-        re2.compile(pattern, _options(ignore_case=False))
+        re2.compile(pattern, _options(ignore_case))
     except re2.error as error:
         said = error.args[0] if error.args else ""
         said = said.decode(errors="replace") if isinstance(said, bytes) else said
         fault = fault_of(pattern, str(said))
         fields = {"pattern": pattern[:MOST_SHOWN], "piece": fault.piece, "at": fault.at}
         raise PydanticCustomError(fault.kind, "not a pattern", fields) from None
+
+
+def _well_formed(pattern: str) -> str:
+    _must_compile(pattern, ignore_case=False)
     return pattern
 
 
 class PatternSettings(StrictSettings):
     """Settings of a pattern rule: any one of the patterns breaks it."""
 
-    patterns: tuple[Annotated[str, Field(min_length=1), AfterValidator(_compiles)], ...] = Field(
+    patterns: tuple[Annotated[str, Field(min_length=1), AfterValidator(_well_formed)], ...] = Field(
         min_length=1,
         description="RE2; between single quotes a backslash is a backslash",
         examples=[["ELEPHANT-[0-9]{4}"]],
@@ -73,8 +78,9 @@ class PatternSettings(StrictSettings):
     )
 
     @model_validator(mode="after")
-    def _nothing_is_not_a_match(self) -> "PatternSettings":
+    def _must_compile_and_match_something(self) -> "PatternSettings":
         for pattern in self.patterns:
+            _must_compile(pattern, ignore_case=self.ignore_case)  # a program that ignores case is larger
             if re2.search(pattern, "", _options(self.ignore_case)):
                 raise PydanticCustomError("pattern_empty", "matches everything", {"pattern": pattern[:MOST_SHOWN]})
         return self

@@ -20,6 +20,7 @@ WRONG = {
     '!rule add ads terms "a" modrate': "error.rule.near-word",
     "!rule add ads terms": "config.missing",
     '!rule add ads pattern "("': "config.expected.pattern_group_open",
+    '!rule add ads pattern "' + "k{1000}" * 80 + '"': "config.expected.pattern_large",
     "!rule add ads flood within 1h": "error.rule.window",
     "!rule add ads flood messages 5000": "config.expected.at_most",
     "!rule add ads media": "error.rule.limits-nothing",

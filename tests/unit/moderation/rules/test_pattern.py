@@ -52,6 +52,14 @@ def test_a_bad_pattern_is_named_with_the_reason(pattern: str, capfd: pytest.Capt
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_pattern_that_is_too_large_only_when_case_is_ignored_is_named_too() -> None:
+    pattern = "k{1000}" * 75
+    assert PatternSettings(patterns=(pattern,), ignore_case=False)
+    with pytest.raises(ValidationError) as error:
+        PatternSettings.model_validate({"patterns": [pattern]})
+    assert [each["type"] for each in error.value.errors()] == ["pattern_large"]
+
+
 @pytest.mark.parametrize("pattern", ["a*", "x?", "", "(?:)"])
 def test_a_pattern_that_matches_everything_is_refused(pattern: str) -> None:
     with pytest.raises(ValidationError):
