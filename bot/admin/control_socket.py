@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.runtime.asking import SOCKET, short_path
 from moderation.values.errors import AnswerableError, Refused
+from moderation.values.notices import fields_to_json
 
 from .request import ByName, Request
 
@@ -80,7 +81,7 @@ class Control:
         try:
             return {"done": await operation(Request(arguments, who, tell))}
         except Refused as refused:
-            return {"refused": refused.key, "fields": {name: str(value) for name, value in refused.fields.items()}}
+            return {"refused": refused.key, "fields": fields_to_json(refused.fields)}
         except AnswerableError as error:
             return {"failed": str(error)}
         except (OSError, SQLAlchemyError) as error:  # the disk; the bot ends when it writes next

@@ -28,7 +28,7 @@ async def console(call: Call) -> Reply:
         raise Refused("error.console.operator" if is_operator(call.caller, call.policy) else "error.console.nowhere")
     if call.setup.console is None:
         operators = call.setup.configured.operators
-        raise Refused("error.console.off" if operators else "error.console.off-all", who=", ".join(operators))
+        raise Refused("error.console.off" if operators else "error.console.off-all", operators=", ".join(operators))
     given = await queries.console_links_since(call.db, call.caller, call.now_ms - HOUR_MS)
     if len(given) >= MOST_LINKS:
         raise Refused("error.too-often", until=given[0] + HOUR_MS)

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from moderation.values.errors import Refused
+from moderation.values.notices import fields_from_json
 
 SOCKET = "control.sock"
 NO_DOOR = "cli.operate.no_door"  # the text of a refusal: no bot answers
@@ -50,7 +51,7 @@ async def ask_bot(
 
 def _result(answer: Mapping[str, Any]) -> dict[str, Any]:
     if "refused" in answer:
-        raise Refused(answer["refused"], **answer["fields"])
+        raise Refused(answer["refused"], **fields_from_json(answer["fields"]))
     if "failed" in answer:
         raise Refused("cli.operate.failed", why=answer["failed"])
     done: dict[str, Any] = answer["done"]

@@ -33,7 +33,7 @@ from babel import Locale
 from babel.dates import format_datetime, format_timedelta
 from babel.numbers import format_decimal
 
-from moderation.values.notices import Code, Link, Moment, Quoted, Span, Who
+from moderation.values.notices import Code, Link, Moment, Phrase, Quoted, RoomName, RuleText, Span, Who
 
 from .others_words import name_of, parts, tame
 
@@ -168,6 +168,8 @@ class Catalog:
     def _local(self, name: str, value: object, language: str) -> object:
         if isinstance(value, Moment):
             return _when(value, language, self._zone, self._clock())
+        if isinstance(value, Phrase):
+            return self.render(language, value.key)
         return _ordinal(name, value)
 
 
@@ -339,6 +341,10 @@ def _plain(value: object, language: str) -> str:
             return tame(value.url)
         case Code():
             return tame(value.text)
+        case RoomName():
+            return tame(value.room)
+        case RuleText():
+            return tame(value.rule)
         case _:
             return tame(str(value))
 

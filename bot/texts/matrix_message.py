@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from moderation.policy import Policy
 from moderation.values.events import Json
 from moderation.values.ids import EventId, UserId
-from moderation.values.notices import Bracketed, Line, Phrase, RoomName, RoomNames, RuleText, Value, Who
+from moderation.values.notices import Bracketed, Line, RoomName, RoomNames, RuleText, Value, Who
 
 from .catalog import Catalog, Rendered, ShownPerson
 
@@ -80,8 +80,6 @@ class Speech:
                 return self._rooms(value.rooms, language, names)
             case Who():
                 return ShownPerson(value.user, names.get(value.user, ""))
-            case Phrase():
-                return self._catalog.render(language, value.key)
             case Bracketed():
                 return self._listed([self._line(each, language, names) for each in value.lines], language)
             case _:

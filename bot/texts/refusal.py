@@ -1,7 +1,7 @@
 """A refusal as a line for the person refused, each field as the kind of value it is."""
 
 from moderation.values.errors import Refused
-from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, Span, Value, Who
+from moderation.values.notices import Line, Moment, Phrase, RoomName, Value, Who
 
 
 def refusal_line(refused: Refused) -> Line:
@@ -10,12 +10,14 @@ def refusal_line(refused: Refused) -> Line:
 
 
 def _shown(name: str, value: object) -> Value:
-    if name == "who":
-        return Who(str(value))
-    if name == "room":
-        return RoomName(str(value))
-    if name == "state":
-        return Phrase(f"state.{value}")
-    if name == "until":
-        return Moment(int(str(value)))
-    return value if isinstance(value, int | str | Code | Span | Who) else str(value)
+    """Return the value as it is if its type says how to show it, else as fields of this name are shown."""
+    match name, value:
+        case "until", int():
+            return Moment(value)
+        case "who", str():
+            return Who(value)
+        case "room" | "other", str():
+            return RoomName(value)
+        case "state", str():
+            return Phrase(f"state.{value}")
+    return value if isinstance(value, Value) else str(value)

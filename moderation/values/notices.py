@@ -149,9 +149,7 @@ _TAG_OF = {cls: tag for tag, cls in _TAGS.items()}
 
 def lines_to_json(lines: Sequence[Line]) -> list[Json]:
     """Return the lines as JSON: tagged values become ``{"$moment": 1795511540740}``."""
-    return [
-        {"key": each.key, "fields": {name: _to_json(value) for name, value in each.fields.items()}} for each in lines
-    ]
+    return [{"key": each.key, "fields": fields_to_json(each.fields)} for each in lines]
 
 
 def lines_from_json(raw: Json) -> tuple[Line, ...]:
@@ -162,7 +160,17 @@ def lines_from_json(raw: Json) -> tuple[Line, ...]:
 
 def _line_from_json(raw: Json) -> Line:
     assert isinstance(raw, dict) and isinstance(raw["fields"], dict)
-    return Line(str(raw["key"]), {name: _from_json(value) for name, value in raw["fields"].items()})
+    return Line(str(raw["key"]), fields_from_json(raw["fields"]))
+
+
+def fields_to_json(fields: Mapping[str, object]) -> dict[str, Json]:
+    """Return the fields of a text as JSON; an object that is no `Value`, such as a path, becomes its `str`."""
+    return {name: _to_json(value if isinstance(value, Value) else str(value)) for name, value in fields.items()}
+
+
+def fields_from_json(raw: Mapping[str, Json]) -> dict[str, Value]:
+    """Return the fields that `fields_to_json` wrote."""
+    return {name: _from_json(value) for name, value in raw.items()}
 
 
 def _to_json(value: Value) -> Json:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.texts.catalog import Catalog, cli_language
 from bot.texts.catalog_words import word_key
+from bot.texts.refusal import refusal_line
 from moderation.values.errors import AnswerableError, Invalid, Refused
 from moderation.values.notices import Span
 from storage.database.fence import LedElsewhere, Superseded
@@ -97,7 +98,10 @@ def why_of(error: Exception) -> str:
     """Return the words of a refusal, or what another error says of itself."""
     if isinstance(error, Superseded):
         return text("cli.error.superseded")
-    return text(error.key, **error.fields) if isinstance(error, Refused) else str(error)
+    if not isinstance(error, Refused):
+        return str(error)
+    said = refusal_line(error)
+    return text(said.key, **said.fields)
 
 
 def _homeserver_words(error: AnswerableError) -> str:

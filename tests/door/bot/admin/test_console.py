@@ -56,7 +56,7 @@ async def test_without_a_public_address_the_refusal_says_whom_to_ask(theatre: Th
     scene = await theatre.scene(RULES, bot='operators = ["@op:localhost"]')
     bot, (manager,) = scene.bot, scene.managers
     said = await ask(manager, bot, await open_direct(manager, bot), "!console")
-    assert like("error.console.off", who="@op:localhost").search(said)
+    assert like("error.console.off", operators="@op:localhost").search(said)
 
 
 async def test_a_link_opens_one_session_and_not_when_it_is_late(theatre: Theatre) -> None:

@@ -15,6 +15,7 @@ from bot.admin.control_socket import MAX_REQUEST, Control
 from bot.admin.request import Request
 from bot.runtime.asking import NO_DOOR, SOCKET, ask_bot, short_path
 from moderation.values.errors import Broken, Refused
+from moderation.values.notices import Code, Moment
 
 NOBODY = 65_534
 ASKS = f"""
@@ -119,7 +120,7 @@ async def test_an_oversized_request_is_cut_off_and_the_next_is_served(door: Door
 
 async def test_a_refusal_and_a_failure_are_told_apart(door: Door) -> None:
     door.error = Refused("error.case.none", n=7)
-    assert await door.say(b'{"do": "erase", "with": {}}\n') == [{"refused": "error.case.none", "fields": {"n": "7"}}]
+    assert await door.say(b'{"do": "erase", "with": {}}\n') == [{"refused": "error.case.none", "fields": {"n": 7}}]
     door.error = Broken("the disk is full")
     assert await door.say(b'{"do": "erase", "with": {}}\n') == [{"failed": "the disk is full"}]
 
@@ -128,10 +129,11 @@ async def test_what_the_bot_answers_comes_back_to_the_process_that_asked(door: D
     looked: list[tuple[int, int]] = []
     assert await ask_bot(tmp_path, "erase", {"n": 1}, lambda *far: looked.append(far)) == {"count": 1}
     assert looked == [(1, 2)]
-    door.error = Refused("error.case.none", n=7)
+    fields = {"count": 7, "server": Code("example.org"), "until": Moment(7), "room": "!r:example.org"}
+    door.error = Refused("cli.rooms.acl.people", **fields, file=tmp_path)
     with pytest.raises(Refused) as refused:
         await ask_bot(tmp_path, "erase", {})
-    assert (refused.value.key, dict(refused.value.fields)) == ("error.case.none", {"n": "7"})
+    assert (refused.value.key, refused.value.fields) == ("cli.rooms.acl.people", {**fields, "file": str(tmp_path)})
     door.error = Broken("the disk is full")
     with pytest.raises(Refused) as refused:
         await ask_bot(tmp_path, "erase", {})
