@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.identity.redacted_input import NAME, Hush
+from bot.pipeline.judge_event import unharmed
 from bot.pipeline.unit_of_work import Answer
 from bot.runtime.budget import Budget
 from bot.texts.refusal import refusal_line
@@ -54,6 +55,7 @@ from .rights import is_inside, manages, may_read_here, must_manage, which_room
 MOST_ASKED = 60  # commands of one person in an hour
 MOST_ORDERED = 600  # of a person who manages the room, or of an operator
 MOST_EXPORTS = 5  # of one person in a day
+DEFECT = Reply((line("error.defect"),), refused=True)
 CLOSE = 0.7  # similarity to one of ours at which a mistyped command is answered in a group
 
 
@@ -101,6 +103,10 @@ class Commands:
     ) -> Answer | None:
         """Return the answer, or None if nothing was asked."""
         call = Call(db, event.sender, event.received_ms, event, room, room, Arguments(), on, self._setup)
+        return await unharmed(on, room.room, self._respond(call, event), _answer(call, DEFECT))
+
+    async def _respond(self, call: Call, event: MessagePosted | ReactionGiven) -> Answer | None:
+        room = call.here
         if isinstance(event, ReactionGiven) and room.purpose == "direct":
             return await self._pressed_alone(call, event)
         if isinstance(event, ReactionGiven):

@@ -12,6 +12,7 @@ means (`room_changes.py`), what rules say (`moderation/judge/judge.py`).
 import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -51,6 +52,8 @@ from .withheld import event_of, refusal_of
 
 log = structlog.get_logger()
 
+A = TypeVar("A", Answer, Answer | None)
+NOTHING = Answer()
 MOST_FILES = 50  # of one event that are fetched: an event has room for thousands of addresses
 
 
@@ -186,10 +189,11 @@ def _taken_back(event: Received, room: RoomView) -> tuple[Action, ...]:
     return (TellDesk(room=room.room, lines=(said,), once=f"taken back {event.sender}"),)
 
 
-async def unharmed(index: int, room: RoomId, part: Awaitable[Answer]) -> Answer:
-    """Return what one part answers or, if it has a defect, the fact that what is recorded at `index` was not seen.
+async def unharmed(index: int, room: RoomId, part: Awaitable[A], otherwise: Answer = NOTHING) -> A:
+    """Return what one part answers or, if it has a defect, `otherwise`.
 
-    Raises OSError and SQLAlchemyError of the part.
+    The fact that what is recorded at `index` was not seen is added to it. Raises OSError and SQLAlchemyError of the
+    part.
     """
     try:
         return await part
@@ -197,4 +201,4 @@ async def unharmed(index: int, room: RoomId, part: Awaitable[Answer]) -> Answer:
         raise
     except Exception:
         log.exception("judging_failed", record=index)
-        return Answer((NotSeen(room=room, on=index, what="failed", count=1),))
+        return replace(otherwise, facts=(NotSeen(room=room, on=index, what="failed", count=1), *otherwise.facts))

@@ -29,6 +29,7 @@ from moderation.model.actions.rooms import Align, KeepDesk
 from moderation.model.facts import ConsoleCommand, Fact, KnownOfFile, RoomStateChanged
 from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged
 from moderation.values.ids import RoomId, UserId
+from moderation.values.notices import line
 from storage import outbox
 from storage.database.database import Database
 from storage.journal.journal import Journal
@@ -341,7 +342,8 @@ class Pipeline:
         """Do what the command recorded at `index` says, as `handle` does for an event."""
         room = await self.knowledge.room(unit.db, asked.home)
         assert room is not None, "it was said in a direct room"
-        answer = await unharmed(index, asked.home, self._responder.carry_out(unit.db, asked, room, index, at_ms))
+        work = self._responder.carry_out(unit.db, asked, room, index, at_ms)
+        answer = await unharmed(index, asked.home, work, Answer(told=(line("error.defect"),), refused=True))
         await self.processor.process(unit, answer, cause=index, at_ms=at_ms, present=present)
         return answer
 

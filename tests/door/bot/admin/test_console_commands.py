@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from bot.commands import dispatcher
 from bot.runtime.tokens import hashed
-from moderation.model.facts import CaseDecided, ConsoleCommand, ConsoleOpened, SanctionStarted
+from moderation.model.facts import CaseDecided, ConsoleCommand, ConsoleOpened, NotSeen, SanctionStarted
 from moderation.values.errors import Refused
 from moderation.values.ids import GroupCode, RoomId, UserId
 from tests.door.bot.admin.test_console import CONSOLE, MINUTE_MS, a_link, door
@@ -188,3 +189,16 @@ async def test_the_tables_that_lack_a_command_get_all_that_followed_from_it(tmp_
     async with offline(tmp_path) as bot:
         assert bot.recorded(CaseDecided) == facts
         assert await bot.rows("SELECT txn, action FROM outbox ORDER BY id") == queued
+
+
+async def test_who_gives_a_command_with_a_defect_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with offline(tmp_path) as bot:
+        asked = await with_direct_room(bot)
+
+        async def check(_db: object) -> ConsoleCommand:
+            return asked
+
+        monkeypatch.setattr(dispatcher, "spoken_in", lambda _: 1 / 0)
+        answer = await bot.pipeline.carry_out(check)
+        assert (answer.refused, [each.key for each in answer.told]) == (True, ["error.defect"])
+        assert [fact.what for fact in bot.facts(NotSeen)] == ["failed"]

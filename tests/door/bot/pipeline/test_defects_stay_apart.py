@@ -7,6 +7,7 @@ import pytest
 
 from bot.commands import dispatcher
 from bot.pipeline.room_changes import RoomChanges
+from moderation.model.actions.telling import Say
 from moderation.model.facts import CaseOpened, NotSeen, SanctionStarted
 from moderation.values.ids import RoomId
 from tests.fuzz.door import Door, defects
@@ -41,6 +42,16 @@ def test_a_message_is_judged_despite_failures_in_other_parts(
     assert sum(isinstance(fact, CaseOpened) for fact in facts) == 1
     assert [fact.kind for fact in facts if isinstance(fact, SanctionStarted)] == ["redact"]
     assert deployment.problems() == ()
+
+
+def test_who_asks_is_told_that_a_command_failed(door: tuple[Door, RoomId], monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment, room = door
+    monkeypatch.setattr(dispatcher, "_command", _fails)
+    (facts, actions), logged = defects(lambda: deployment.say(room, MARK, "!help"))
+    assert [fact.what for fact in facts if isinstance(fact, NotSeen)] == ["failed"]
+    assert [entry["event"] for entry in logged] == ["judging_failed"]
+    (said,) = [action for action in actions if isinstance(action, Say)]
+    assert (said.to, [each.key for each in said.lines]) == (MARK, ["error.defect"])
 
 
 def test_a_command_is_answered_although_judging_failed(
