@@ -13,7 +13,7 @@ from moderation.model.actions.rooms import Decline
 from moderation.model.facts import ActionTaken
 from tests.fakes.bad_line import BadLine
 from tests.fakes.http_stub import Answer
-from tests.people.client import Client
+from tests.people.client import Client, Seen
 from tests.theatre.scene import Scene, Theatre, ask, enter, told
 from tests.theatre.served import ServedBot, like, until
 
@@ -128,8 +128,13 @@ async def test_an_invitation_that_arrives_after_a_demotion_is_taken_back(theatre
     role = "SELECT role FROM members WHERE room = ? AND user = ?"
     await scene.bot.until(lambda: scene.bot.rows(role, scene.room, far.user) == [("member",)], "the demotion")
     line.clear()
-    await scene.owner.wait_state(scene.desk, MEMBER, lambda c: c.get("membership") == "invite", key=far.user)
-    await scene.owner.wait_state(scene.desk, MEMBER, lambda c: c.get("membership") == "leave", key=far.user)
+    for membership in ("invite", "leave"):
+        await scene.owner.wait_event(scene.desk, partial(makes, membership, far.user), what=membership)
+
+
+def makes(membership: str, user: str, seen: Seen) -> bool:
+    """Tell whether an event gives somebody this membership."""
+    return (seen.type, seen.state_key, seen.content.get("membership")) == (MEMBER, user, membership)
 
 
 def managers(scene: Scene, *more: Client) -> dict[str, int | None]:

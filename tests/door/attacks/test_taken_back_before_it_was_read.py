@@ -15,6 +15,7 @@ from bot.pipeline.lost_time import RemovedMessages
 from moderation.values.events import Received
 from moderation.values.ids import EventId, RoomId
 from tests.door.offline import ANNA, ROOM, RULES, Offline, offline
+from tests.theatre.served import until
 
 
 class Homeserver:
@@ -22,12 +23,14 @@ class Homeserver:
 
     def __init__(self, *, keeps: bool) -> None:
         self.keeps = keeps
+        self.asked = False  # for the words of a redacted message
         self.emptied: dict[str, dict[str, Any]] = {}
 
     async def event(self, _room: RoomId, event: EventId) -> dict[str, Any]:
         return self.emptied[event]
 
     async def event_before_redaction(self, _room: RoomId, event: EventId) -> dict[str, Any]:
+        self.asked = True
         if not self.keeps:
             raise NotFound("gone", status=404, errcode="M_NOT_FOUND")
         return {**self.emptied[event], "content": {"msgtype": "m.text", "body": "a forbidden word"}, "unsigned": {}}
@@ -67,10 +70,11 @@ async def say_and_take_back(bot: Offline, reader: Reader, homeserver: Homeserver
     homeserver.emptied[str(raw["event_id"])] = raw
     reading = asyncio.create_task(again.run())
     await bot.pipeline.take([receive(raw, ROOM, bot.time())])
-    for _ in range(500):
-        await asyncio.sleep(0.01)
-        if not homeserver.keeps or await bot.rows("SELECT n FROM cases"):
-            break
+
+    async def is_read() -> bool:
+        return homeserver.asked and (not homeserver.keeps or bool(await bot.rows("SELECT n FROM cases")))
+
+    await until(is_read, "its words to be fetched and judged")
     reading.cancel()
     return str(raw["event_id"])
 
