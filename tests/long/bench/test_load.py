@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import ingest, scale, simulated, soak
+from storage.journal.days import DayLines
 from tests.theatre.forked_command import ForkedBot
 
 
@@ -37,11 +38,13 @@ async def test_a_short_soak_loses_nothing_and_does_nothing_twice(tmp_path: Path)
 
 def _find_what_is_lost_or_doubled(data_dir: Path, events: list[str]) -> None:
     """Check that the soak fails where it must."""
-    # The day that is open: hours pass in the story, so there may have been a midnight.
-    (day,) = (data_dir / "records" / "day").glob("*.jsonl")
-    lines = day.read_text().splitlines(keepends=True)
-    twice = next(event for event in events if any(f'"ev":"{event}"' in line for line in lines))
-    day.write_text("".join(lines + [line for line in lines if f'"ev":"{twice}"' in line]))
+    # Hours pass in the story, so there may have been a midnight: the event may be in a day that is closed.
+    twice, days = events[0], data_dir / "records" / "day"
+    lines = [line for day in sorted(days.iterdir()) for line in DayLines(day).each()]
+    (again,) = [line for line in lines if f'"ev":"{twice}"'.encode() in line]
+    (opened,) = days.glob("*.jsonl")
+    with opened.open("ab") as file:
+        file.write(again + b"\n")
     assert soak.wrong_in_records(data_dir, [*events, "$lost"])[:3] == [
         "$lost is 0 times in the tables",
         f"{twice} is 2 times in the journal",
