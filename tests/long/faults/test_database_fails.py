@@ -33,36 +33,47 @@ $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING 
 CREATE TRIGGER full_disk BEFORE INSERT ON answerable_shared.log EXECUTE FUNCTION full_disk();
 """
 ROOM_AGAIN = "DROP TRIGGER full_disk ON answerable_shared.log"
+MORE = 20  # messages that are said once the disaster has begun
 
-Disaster = Callable[[OnPostgres, Server], Awaitable[None]]
+Disaster = Callable[[OnPostgres, Server, Play], Awaitable[None]]
 
 
-async def restarted(running: OnPostgres, server: Server) -> None:
+async def more_is_said(play: Play) -> None:
+    """Give the bot more to record, however far the story has come by now; nothing follows from it."""
+    for number in range(MORE):
+        await play.say("cat", f"bread {number}", play.room)
+
+
+async def restarted(running: OnPostgres, server: Server, play: Play) -> None:
     await asyncio.to_thread(server.restart)
+    await more_is_said(play)
 
 
-async def away_for_a_while(running: OnPostgres, server: Server) -> None:
+async def away_for_a_while(running: OnPostgres, server: Server, play: Play) -> None:
     await asyncio.to_thread(server.kill)
+    await more_is_said(play)
     await _until(lambda: "database_away" in text_of(running.folder / "stderr"))
     await asyncio.to_thread(server.start)
 
 
-async def full(running: OnPostgres, server: Server) -> None:
+async def full(running: OnPostgres, server: Server, play: Play) -> None:
     with closing(psycopg.connect(running.url, autocommit=True)) as db:
         db.execute(FULL)
         before = running.deaths
+        await more_is_said(play)
         await _until(lambda: running.deaths > before)
         db.execute(ROOM_AGAIN)
 
 
-async def replaced_by_an_older_copy(running: OnPostgres, server: Server) -> None:
+async def replaced_by_an_older_copy(running: OnPostgres, server: Server, play: Play) -> None:
     """Let the server take a copy of itself, the bot go on for a while, and the copy then take the server's place."""
     data, copy = server.folder / DATA, server.folder / "copy"
     await asyncio.to_thread(server.stop)
     await asyncio.to_thread(subprocess.run, ["cp", "-a", str(data), str(copy)], check=True)  # with its owner
     await asyncio.to_thread(server.start)
     size = len(_lines(running))
-    await _until(lambda: len(_lines(running)) > size + 20)
+    await more_is_said(play)
+    await _until(lambda: len(_lines(running)) >= size + MORE)
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(shutil.rmtree, data)
     await asyncio.to_thread(copy.rename, data)
@@ -112,9 +123,10 @@ async def _played(start: Start, where: Path, server: Server, disaster: Disaster 
         play: Play = start.story.play(running, people, start.room, start.desk)
         play.before(start.meanwhile)
         await running.start()
-        happening = asyncio.create_task(_when_a_case_is_open(running, server, disaster)) if disaster else None
+        happening = asyncio.create_task(_when_a_case_is_open(running, server, play, disaster)) if disaster else None
         await play.until_over()
         if happening is not None:
+            await running.until(happening.done, "the end of the disaster")
             await happening
             await play.until_over()
         await running.stop()
@@ -122,9 +134,9 @@ async def _played(start: Start, where: Path, server: Server, disaster: Disaster 
         return seen(play), running
 
 
-async def _when_a_case_is_open(running: OnPostgres, server: Server, disaster: Disaster) -> None:
+async def _when_a_case_is_open(running: OnPostgres, server: Server, play: Play, disaster: Disaster) -> None:
     await _until(lambda: bool(running.rows("SELECT 1 FROM cases")))
-    await disaster(running, server)
+    await disaster(running, server, play)
 
 
 def _lines(running: OnPostgres) -> list[bytes]:

@@ -113,7 +113,7 @@ class Machine:
     def events(self) -> list[dict[str, Any]]:
         """Return what its bots logged."""
         lines = text_of(self.folder / "stderr").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
     async def ended(self) -> int:
         """Wait for the end of its process. Returns the exit status."""
