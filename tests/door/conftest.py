@@ -17,7 +17,7 @@ import pytest
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.postgres.engines import ENGINES, SQLITE
 from tests.theatre.engine import Block, BotsDatabases, on_postgresql
-from tests.theatre.fixtures import line, quick_logins, short_waits, stage_on_synapse, synapse, theatre  # noqa: F401
+from tests.theatre.fixtures import at_noon, line, quick_logins, short_waits, stage_on_synapse, synapse, theatre  # noqa: F401
 from tests.theatre.simulated import SimulatedAccounts
 from tests.theatre.stage import Stage
 

@@ -42,6 +42,12 @@ async def theatre(stage: Stage, tmp_path: Path) -> AsyncIterator[Theatre]:
 
 
 @pytest.fixture
+def at_noon(theatre: Theatre) -> None:
+    """Make the bots of `theatre` begin at noon, for what differs if a day is closed meanwhile."""
+    theatre.begin_at_noon()
+
+
+@pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make bots notice quickly that their clock was set forward."""
     monkeypatch.setattr(scheduler, "LOOK_AGAIN_MS", 100)

@@ -18,6 +18,7 @@ from bot.app import records_only
 from moderation.model.facts import Fact, PersonVerified
 from moderation.values.ids import EventId, RoomId, UserId
 from storage.journal.verify.verify import verify
+from tests.fakes.times import noon_after
 from tests.people.client import Client, Seen
 from tests.theatre.served import DEFECTS, HEAD, RULES, WITHIN_S, ServedBot, until
 from tests.theatre.stage import Stage, unique
@@ -74,12 +75,18 @@ class Theatre:
         self._logs = capture_logs()
         self._logged = self._logs.__enter__()
         self.bots: list[ServedBot] = []
+        self.ahead_ms = 0  # by which the clocks of bots are ahead that are made from now on
         self.expected: set[str] = set()  # errors that the test causes
 
     @property
     def logged(self) -> list[Any]:
         """Return what the bots have logged so far."""
         return list(self._logged)
+
+    def begin_at_noon(self) -> None:
+        """Let bots that are made from now on begin at noon: midnight, which closes a day, is twelve hours away."""
+        now_ms = self.stage.clock()
+        self.ahead_ms = noon_after(now_ms) - now_ms
 
     async def bot(self, rules: str = RULES, *, start: bool = True, bot: str = "", invites: str = "") -> ServedBot:
         """Create a bot with these rules and settings; `bot` has more lines for the table [bot]."""
@@ -88,6 +95,7 @@ class Theatre:
         if invites:
             head = head.replace('["*:localhost"]', invites)
         served = ServedBot(account, self.url, self._folder / unique("served"), head + rules, self.stage.clock)
+        served.ahead_ms = self.ahead_ms
         self.bots.append(served)
         if start:
             served.start()

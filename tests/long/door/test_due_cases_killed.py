@@ -26,7 +26,7 @@ from tests.theatre.scene import Scene, Theatre, ask, direct_room, open_direct, t
 from tests.theatre.served import ServedBot, like
 from tests.theatre.state_tables import Copy
 
-pytestmark = pytest.mark.usefixtures("short_waits")
+pytestmark = pytest.mark.usefixtures("short_waits", "at_noon")  # the three come to different times
 ON_SYNAPSE = os.environ.get("STORIES") == "synapse"
 KINDS = frozenset({"case", "decision", "appeal", "sanction", "credit", "statement", "task"})
 # What is another in each run, though it means the same.

@@ -8,7 +8,6 @@ import pytest
 from bot.config.config import parse_config
 from bot.config.shards import of_shard
 from moderation.model.facts import Learnt, SanctionStarted, ShardPinned
-from tests.fakes.times import noon_after
 from tests.theatre.scene import Theatre, ask, direct_room, open_direct
 from tests.theatre.served import HEAD, RULES, ServedBot, like
 from tests.theatre.stage import PASSWORD, unique
@@ -19,7 +18,7 @@ DAY_MS = 86_400_000
 
 async def two_shards(theatre: Theatre, folder: Path, url: str, more: str = "") -> tuple[ServedBot, ServedBot]:
     """Start the shards of a deployment, each in this process, at noon."""
-    now_ms = theatre.stage.clock()
+    theatre.begin_at_noon()
     accounts = {name: await theatre.stage.server.register(unique(name), PASSWORD) for name in NAMES}
     tables = "".join(f'[[shards]]\nname = "{name}"\naccount = "{accounts[name].user}"\n' for name in NAMES)
     shared = f'[database]\nurl = "{url}"\n[records]\norigin = "localhost/answerable"\n'
@@ -30,7 +29,7 @@ async def two_shards(theatre: Theatre, folder: Path, url: str, more: str = "") -
         (folder / name / "config.toml").write_text(text)
         bot.use(of_shard(parse_config(folder / name / "config.toml", text, {}), name))
         theatre.bots.append(bot)
-        bot.ahead_ms = noon_after(now_ms) - now_ms
+        bot.ahead_ms = theatre.ahead_ms
         bot.start()
         bots.append(bot)
     return bots[0], bots[1]

@@ -9,7 +9,7 @@ from tests.door.conftest import stage  # noqa: F401
 from tests.postgres.engines import POSTGRESQL
 from tests.postgres.shared import Databases
 from tests.theatre.engine import BotsDatabases, on_postgresql
-from tests.theatre.fixtures import short_waits, stage_on_synapse, synapse, theatre  # noqa: F401
+from tests.theatre.fixtures import at_noon, short_waits, stage_on_synapse, synapse, theatre  # noqa: F401
 
 
 @pytest.fixture(autouse=True)

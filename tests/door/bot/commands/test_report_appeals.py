@@ -101,6 +101,7 @@ async def test_a_manager_who_was_reported_does_not_read_the_reporters_reasons_bu
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("at_noon")
 async def test_once_a_week_owners_alone_are_told_how_each_manager_decided_and_others_the_sums(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")
     scene = await theatre.scene(RULES, members=1, bot=f'digest = "00:00"\noperators = ["{operator.user}"]')

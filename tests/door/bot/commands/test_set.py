@@ -63,6 +63,7 @@ async def test_a_room_can_require_verification_and_no_more_than_that(theatre: Th
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("at_noon")
 async def test_language_and_digest_are_chosen_a_gate_goes_up_and_comes_down_again(theatre: Theatre) -> None:
     scene = await theatre.scene(bot='digest = "00:00"')
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members

@@ -80,6 +80,7 @@ async def test_direct_acts_of_a_manager_are_explained_appealed_and_undone(theatr
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("at_noon")
 async def test_the_desk_is_told_once_a_day_what_waits_and_not_when_nothing_does(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=1, bot='digest = "00:00"')
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
@@ -87,7 +88,7 @@ async def test_the_desk_is_told_once_a_day_what_waits_and_not_when_nothing_does(
     await ann.send_text(room, QUOTE)
     card = await scene.card(manager, 1)
     await bot.stop()
-    bot.ahead_ms = DAY_MS
+    bot.ahead_ms += DAY_MS
     bot.start()
     digest = await scene.wait_desk(manager, lambda s: like("digest.head", count="1").search(s.body) is not None, "it")
     assert like("cases.due", n="1", who=ann.user).search(digest.body)
@@ -96,7 +97,7 @@ async def test_the_desk_is_told_once_a_day_what_waits_and_not_when_nothing_does(
     await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE outcome <> ''"), "the decision")
     await bot.idle()
     await bot.stop()
-    bot.ahead_ms = 2 * DAY_MS
+    bot.ahead_ms += DAY_MS
     bot.start()
     day = "SELECT value FROM meta WHERE key = 'digest'"
     before = bot.rows(day)
