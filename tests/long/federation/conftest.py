@@ -11,8 +11,10 @@ import pytest
 
 from bot.demo.authority import TlsAuthority
 from bot.demo.federated_synapse import FederatedSynapse
+from bot.sync import policy_watch
 from tests.long.federation.our_server import OurServer
 from tests.people.client import Client
+from tests.theatre.served import until
 from tests.theatre.stage import Stage
 
 _MEMORY = Path("/dev/shm")
@@ -27,9 +29,40 @@ class Pair:
     authority: TlsAuthority
 
 
+class Looks:
+    """The looks of bots at their policy server, from outside."""
+
+    def __init__(self) -> None:
+        self.reached = 0  # how many found it there
+
+    async def until_reached(self) -> None:
+        """Wait until a look finds it there, as from now."""
+        before = self.reached
+
+        async def found() -> bool:
+            return self.reached > before
+
+        await until(found, "the bot to reach its policy server")
+
+
 async def join_through(person: Client, room: str, via: str) -> None:
     """Join a room that one's own homeserver does not know."""
     await person.request("POST", "join", room, json={}, query={"via": via, "server_name": via})
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    """Let bots look often whether their policy server is there, and count."""
+    looks, look = Looks(), policy_watch.OutsideLook.__call__
+
+    async def counted(self: policy_watch.OutsideLook) -> bool:
+        reached = await look(self)
+        looks.reached += reached
+        return reached
+
+    monkeypatch.setattr(policy_watch, "ASK_EVERY_S", 0.2)
+    monkeypatch.setattr(policy_watch.OutsideLook, "__call__", counted)
+    return looks
 
 
 @pytest.fixture(scope="session")

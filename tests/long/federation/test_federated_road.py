@@ -1,6 +1,5 @@
 """The road between two homeservers: an owner chooses it, the process joins by federation, both homeservers ask it."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -8,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from bot.sync import policy_watch
 from moderation.model.facts import CaseOpened, MessageWithheld
+from moderation.rooms.policy_server import BACK_AFTER_MS
 from moderation.values.ids import RoomId
-from tests.long.federation.conftest import Pair, join_through
+from tests.long.federation.conftest import Looks, Pair, join_through
 from tests.long.federation.lone_server import LoneServer
 from tests.long.federation.our_server import OurServer
 from tests.long.federation.policy_process import PolicyProcess, proxied
 from tests.people.client import Client, MatrixError
 from tests.theatre.scene import Theatre, ask, told
-from tests.theatre.served import RULES, ServedBot, until
+from tests.theatre.served import RULES, ServedBot
 from tests.theatre.stage import Stage, text, unique
 
 BAD, GOOD, WORDS = "a purple elephant", "a grey elephant", "No purple elephants"
@@ -33,9 +32,8 @@ async def policy(pair: Pair) -> AsyncIterator[PolicyProcess]:
 
 
 @pytest.fixture
-async def theatre(here: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Theatre]:
+async def theatre(here: Stage, tmp_path: Path, looks: Looks) -> AsyncIterator[Theatre]:
     """Provide real bots on the one homeserver, which look often whether their policy server is there."""
-    monkeypatch.setattr(policy_watch, "ASK_EVERY_S", 0.2)
     theatre = Theatre(here, tmp_path)
     yield theatre
     await theatre.close()
@@ -87,9 +85,10 @@ class Guarded:
             await each.wait_event(self.room, lambda seen: seen.id == event_id)
 
     async def seen_by_nobody(self, body: str) -> None:
-        """Show it by what comes after: both see a later message, and nothing with these words."""
+        """Show it by what comes after: both see a later message of each other, and nothing with these words."""
         for each in (self.owner, self.guest):
             await self.seen_by_all(await each.send_text(self.room, "afterwards"))
+        for each in (self.owner, self.guest):
             assert body not in [message["content"].get("body") for message in await each.messages(self.room)]
 
     async def refused(self, person: Client) -> MatrixError:
@@ -210,7 +209,7 @@ async def test_what_one_server_says_in_the_name_of_another_is_held_against_nobod
 
 
 async def test_while_the_process_is_gone_the_room_goes_on_without_it_and_asks_again_afterwards(
-    guarded: Guarded,
+    guarded: Guarded, looks: Looks
 ) -> None:
     scene = await guarded.set_up()
     await scene.refused(scene.guest)
@@ -227,14 +226,10 @@ async def test_while_the_process_is_gone_the_room_goes_on_without_it_and_asks_ag
         await scene.seen_by_all(await person.send_text(scene.room, GOOD))
     await told(scene.owner, scene.bot, re.compile("Nobody can reach the policy server"))
     await scene.start()
-
-    async def asks_again() -> bool:
-        scene.bot.ahead_ms += 11 * MINUTE_MS
-        await asyncio.sleep(1)  # so that the bot looks in between, and its clock does not run away
-        return scene.asks(await scene.owner.state(scene.room, "m.room.policy") or {})
-
-    await until(asks_again, "the room asking again")
-    await scene.guest.wait_state(scene.room, "m.room.policy", scene.asks)
+    await looks.until_reached()
+    scene.bot.ahead_ms += BACK_AFTER_MS
+    for person in (scene.owner, scene.guest):
+        await person.wait_state(scene.room, "m.room.policy", scene.asks)
     assert WORDS in (await scene.refused(scene.guest)).error
     await scene.seen_by_nobody(BAD)
     assert [fact.subject for fact in await scene.withheld(2)] == [scene.guest.user] * 2

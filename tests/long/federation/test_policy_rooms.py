@@ -12,7 +12,7 @@ import pytest
 from moderation.model.facts import CaseOpened, MessageWithheld, PolicyServerSet
 from moderation.rooms.policy_server import BACK_AFTER_MS, POLICY_STATE
 from moderation.values.durations import MS_PER
-from tests.long.federation.conftest import Pair
+from tests.long.federation.conftest import Looks, Pair
 from tests.long.federation.policy_process import PolicyProcess, proxied
 from tests.people.client import Client, MatrixError
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, open_direct, told
@@ -95,7 +95,7 @@ async def test_a_message_that_nobody_saw_is_a_case_that_can_be_appealed(
 
 
 async def test_a_room_that_nobody_answers_can_be_written_in_after_a_while_and_asks_again_later(
-    pair: Pair, here: Stage, tmp_path: Path
+    pair: Pair, here: Stage, tmp_path: Path, looks: Looks
 ) -> None:
     async with chosen(pair, here, tmp_path) as at:
         scene, member = at.scene, at.scene.members[0]
@@ -109,12 +109,9 @@ async def test_a_room_that_nobody_answers_can_be_written_in_after_a_while_and_as
         watched.start(bot, RULES)
         await watched.up()
         await bot.until(lambda: at.steps() == ["on", "down"], "the absence")
-
-        async def later() -> bool:
-            bot.ahead_ms += BACK_AFTER_MS
-            return at.steps()[-1] == "back"
-
-        await until(later, "it to be back")
+        await looks.until_reached()
+        bot.ahead_ms += BACK_AFTER_MS
+        await bot.until(lambda: at.steps()[-1] == "back", "it to be back")
         await at.until_it_asks(watched.name)
         await told(scene.owner, bot, re.compile("can be reached again"))
         assert await refused(member, scene.room, BAD)

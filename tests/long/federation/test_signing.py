@@ -47,9 +47,10 @@ class Room:
             await each.wait_event(self.id, lambda seen: seen.id == event_id)
 
     async def seen_by_nobody(self, *event_ids: str) -> None:
-        """Show it by what comes after: both see a later message, and none of these."""
+        """Show it by what comes after: both see a later message of each other, and none of these."""
         for each in (self.owner, self.guest):
             await self.seen_by_all(await each.send_text(self.id, "afterwards"))
+        for each in (self.owner, self.guest):
             assert not {message["event_id"] for message in await each.messages(self.id)} & set(event_ids)
 
 
