@@ -142,6 +142,11 @@ class CheapDevices:
         await machine.close()
 
 
+def is_backed_up(data_dir: Path) -> bool:
+    """Tell whether every room key of a bot is in the backup at the homeserver, according to its store."""
+    return not crypto_rows(data_dir, "SELECT 1 FROM room_keys WHERE backed_up = '' LIMIT 1")
+
+
 def crypto_rows(data_dir: Path, sql: str, *values: object) -> list[tuple[object, ...]]:
     """Return rows of a bot's crypto store, as last committed."""
     (file,) = (data_dir / FOLDER).glob(f"*/{FILE}")

@@ -14,7 +14,7 @@ from moderation.model.facts import CaseOpened, RecordsExported, RecordsRestored
 from storage.journal.record import Record
 from tests.long.synapse.test_encrypted_hard_cases import kinds
 from tests.people.crypto_people import CryptoStage
-from tests.people.sealed_members import sealed_room
+from tests.people.sealed_members import is_backed_up, sealed_room
 from tests.theatre.by_command import Operator
 from tests.theatre.scene import Theatre, told
 from tests.theatre.served import RULES, ServedBot, like
@@ -83,6 +83,7 @@ async def test_a_lost_machine_is_restored_from_a_backup_of_the_running_bot_and_g
         gone = await cat.send_text(room, "another purple elephant")  # and removed at once
         await bot.until(lambda: len(bot.facts(CaseOpened)) == 4, "more cases")
         await bot.idle()
+        await bot.until(lambda: is_backed_up(bot.data_dir), "the homeserver to have the key of what was just said")
     (backed_up,) = [fact for fact in bot.facts(RecordsExported) if fact.what == "backup"]
     assert (made["problems"], backed_up.count, mode(made["file"])) == (0, made["records"] - 1, 0o600)
     kept = operator.folder.parent / "checkpoint"  # as it was posted where others hold it

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import stat
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient, Verification
 from tests.clients.js_process import JsProcess
 from tests.people.client import Seen
+from tests.people.sealed_members import is_backed_up
 from tests.theatre.forked_command import run_forked
 from tests.theatre.scene import Scene, Theatre, ask, told
 from tests.theatre.served import RULES, ServedBot, like, until
@@ -198,7 +198,7 @@ class TestCommands:
         with only_instance(bot.data_dir):  # so that the command line finds the bot running
             before = await operator.status()
             made = await operator.answerable("keys", "set-up")
-            await bot.until(lambda: _backed_up(bot), "the backup, also of keys that came meanwhile")
+            await bot.until(lambda: is_backed_up(bot.data_dir), "the backup, also of keys that came meanwhile")
             after = await operator.status()
             again = await operator.answerable("keys", "set-up")
             other = await operator.answerable("keys", "set-up", "--new-recovery-key")
@@ -379,7 +379,7 @@ class TestLoss:
         operator = operator_of(bot)
         made = await ask_bot(bot.data_dir, "keys-set-up", {}, None)
         await bot.has(await ann.send_text(scene.room, "one"))
-        await bot.until(lambda: _backed_up(bot), "the backup")
+        await bot.until(lambda: is_backed_up(bot.data_dir), "the backup")
         await bot.stop()
         await asyncio.to_thread(shutil.rmtree, bot.data_dir / "crypto")
         bot.start()
@@ -433,16 +433,6 @@ def _stored_session(operator: Operator, bot: ServedBot) -> Session:
 
 def _bodies(bot: ServedBot) -> list[object]:
     return [record.parts[0].get("body") for record in bot.records() if record.parts]
-
-
-def _backed_up(bot: ServedBot) -> bool:
-    """Tell whether every room key is in the backup, according to the store."""
-    (file,) = (bot.data_dir / "crypto").rglob("crypto.sqlite3")
-    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=60)
-    try:
-        return not connection.execute("SELECT count(*) FROM room_keys WHERE backed_up = ''").fetchone()[0]
-    finally:
-        connection.close()
 
 
 async def _none_left(bot: ServedBot) -> bool:
