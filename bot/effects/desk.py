@@ -183,7 +183,7 @@ class Desk(ActionHandler):
         if desk is None or action.subject not in plan(desk).invite:
             return Done(result="abandoned")
         try:
-            await self._homeserver.invite(desk.room, action.subject)
+            await self._invite_unless_there(desk.room, action.subject)
         except Unreachable as error:
             raise RetryLater(str(error), tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS) from error
         return Done()
