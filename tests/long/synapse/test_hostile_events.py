@@ -84,12 +84,14 @@ async def test_copies_of_bot_messages_have_no_effect(theatre: Theatre) -> None:
     bot, (ann, ben) = scene.bot, scene.members
     card = await _card(scene)
     seen = next(each for each in scene.managers[0].seen if each.id == card)
-    direct = await open_direct(ben, bot)
+    direct, sent = await open_direct(ben, bot), []
     for room in (scene.room, direct):
         copied = await ben.send(room, "m.room.message", {**seen.content, "msgtype": "m.notice"})
-        await ben.react(room, copied, "\u274c")
-        await ben.send_text(room, "Dismissed by the owner.", **{"org.answerable.card": {"case": 1, "request": "x"}})
-        await ben.send_text(room, "1234 5678")
+        sent += [copied, await ben.react(room, copied, "\u274c")]
+        card_like = {"org.answerable.card": {"case": 1, "request": "x"}}
+        sent.append(await ben.send_text(room, "Dismissed by the owner.", **card_like))
+        sent.append(await ben.send_text(room, "1234 5678"))
+    await bot.has(*sent)
     await _goes_on(scene, [])
     assert bot.facts(CaseDecided) == []
     assert [fact.n for fact in bot.facts(CaseOpened) if fact.subject == ann.user] == [1]
