@@ -6,7 +6,8 @@ Rules kept here:
 - What a list said last counts while it cannot be read; a start needs no network for it.
 - What a list says is recorded before it counts: how many entries, and the SHA-256 of them all.
 - A list whose server does not answer does not keep the others from being read (`joins.py`).
-- A list that changes again and again is read less and less often: nobody is banned and let in every second.
+- A list that changes again and again is read less and less often: nobody is banned and let in every second. Other
+  lists, and what people here decide about lists, do not wait for it (`list_rests.py`).
 - A list of more than `MOST_ENTRIES` entries (`choosing.MOST_ENTRIES` if people chose it in chat) is not read further,
   and an upgraded list is not followed: people are told.
 
@@ -17,7 +18,9 @@ Left to others: choosing lists in chat (`bot/effects/choose_list.py`), what is d
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -48,6 +51,7 @@ from storage.queries import ChosenList
 from storage.state.list_entries import change_entries, digest_of, forget_entries
 
 from .joins import Joins
+from .list_rests import Rest
 from .list_troubles import ListTroubles
 from .list_upkeep import ListUpkeep
 
@@ -57,24 +61,8 @@ LOOK_AGAIN_S = 3_600
 ASK_AGAIN_S = 30  # if the homeserver was away
 MOST_ENTRIES = 200_000
 MOST_STATE = 64 << 20  # bytes of the state of a list's room, if people chose it in chat
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0  # after a change
+BREATH_S = 1.0  # after any change, since letting it take effect takes a while
 MOST_SERVERS = 3  # to enter a list's room through
-CALM_S = 600.0  # so long without a change, and the pauses are short again
-
-
-class Pauses:
-    """The pauses after changes of lists: each is twice as long as the one before, until there is none for a while."""
-
-    def __init__(self) -> None:
-        self._pause_s = FIRST_PAUSE_S / 2
-        self._changed_s = -CALM_S
-
-    def after_change(self, now_s: float) -> float:
-        """Return how long to wait before the next look."""
-        calm = now_s - self._changed_s >= self._pause_s + CALM_S
-        self._pause_s = FIRST_PAUSE_S if calm else min(2 * self._pause_s, LONGEST_PAUSE_S)
-        self._changed_s = now_s
-        return self._pause_s
 
 
 class PolicyLists(BotPart):
@@ -90,7 +78,8 @@ class PolicyLists(BotPart):
         self._was_read: set[RoomId] = set()  # since the start
         self._stale: set[RoomId] = set()  # lists that have changed since they were read
         self._reads_all = True  # at the next look
-        self._pauses = Pauses()
+        self._reads_all_s = 0.0  # when all lists are read the next time, even if none seems to have changed
+        self._rests: defaultdict[RoomId, Rest] = defaultdict(Rest)
         self._troubles = ListTroubles(services)
         self._asked = False  # whether somebody decided something about lists
         self._given: dict[RoomId, tuple[Entry, ...]] = {}  # as they were read when somebody chose the list
@@ -116,7 +105,8 @@ class PolicyLists(BotPart):
         }
         if changed := changed | {room.room for room in response.left if room.room in self._rooms}:
             self._stale |= changed
-            self._awake.set()
+            if self._rested(changed):
+                self._awake.set()
 
     def look_again(self) -> None:
         """Look at all lists soon: the bot may enter the room of one now."""
@@ -147,14 +137,24 @@ class PolicyLists(BotPart):
         while True:
             self._awake.clear()
             before = dict(self._entries)
-            pause_s = LOOK_AGAIN_S if await self.look() else ASK_AGAIN_S
-            if self._entries != before:
-                await asyncio.sleep(self._pauses.after_change(time.monotonic()))
-            try:
-                async with asyncio.timeout(pause_s):
+            answered = await self.look()
+            now_s = time.monotonic()
+            if not answered:
+                self._reads_all_s = min(self._reads_all_s, now_s + ASK_AGAIN_S)
+            if changed := [room for room, entries in self._entries.items() if entries != before.get(room)]:
+                for room in changed:
+                    self._rests[room].begin(now_s)
+                await asyncio.sleep(BREATH_S)
+            times = [self._reads_all_s, *(rest.until_s for rest in self._rests.values() if rest.until_s > now_s)]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(times) - time.monotonic()):
                     await self._awake.wait()
-            except TimeoutError:
-                self._reads_all = True
+            self._reads_all |= time.monotonic() >= self._reads_all_s
+
+    def _rested(self, rooms: Iterable[RoomId]) -> set[RoomId]:
+        """Return those of these lists that may be read now."""
+        now_s = time.monotonic()
+        return {room for room in rooms if self._rests[room].until_s <= now_s}
 
     async def begin(self) -> None:
         """Let take effect what was known at the last stop."""
@@ -194,6 +194,8 @@ class PolicyLists(BotPart):
     async def look(self) -> bool:
         """Read the lists that may have changed. Return whether the homeserver answered for all."""
         everything, self._reads_all = self._reads_all, False
+        if everything:
+            self._reads_all_s = time.monotonic() + LOOK_AGAIN_S
         self._joins.begin_round()
         await self._enter_own(everything=everything)
         await self._choose(everything=everything)
@@ -207,11 +209,14 @@ class PolicyLists(BotPart):
             await self._upkeep.leave_unchosen(chosen)
             await self._upkeep.record_again(chosen)
         self._rooms = frozenset(each.list_room for each in chosen)  # before the state is read: nothing is missed
+        wanted = self._rooms if everything else self._rooms & stale
+        due = self._rested(wanted)
+        self._stale |= wanted - due
         for each in chosen:
             if each.list_room in self._given:
                 changed |= await self._take(each, self._given.pop(each.list_room))
                 continue
-            if not (everything or each.list_room in stale):
+            if each.list_room not in due:
                 continue
             try:
                 changed |= await self._read(each)

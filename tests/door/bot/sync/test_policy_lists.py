@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.config.config import parse_config
+from bot.sync import list_rests
 from moderation.model.facts import CaseOpened, ListMatched, ListRead, SanctionEnded, SanctionStarted
 from moderation.values.ids import RoomId
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
@@ -22,6 +23,12 @@ LISTS = """
 name = "cme"
 room = "{room}"
 trust = "{trust}"
+"""
+OTHER = """
+[[lists.watch]]
+name = "calm"
+room = "{room}"
+trust = "apply"
 """
 
 
@@ -145,6 +152,38 @@ async def test_who_is_spared_comes_back_and_is_banned_again_once_no_longer_spare
     await ann.join(scene.room)
     assert like("policy-list.unspared").search(await ask(manager, bot, scene.desk, f"!list unspare {ann.user}"))
     await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=ann.user)
+
+
+async def test_a_list_that_changes_again_and_again_holds_up_no_other_and_no_decision(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(list_rests, "FIRST_S", 100_000.0)  # longer than any test
+    monkeypatch.setattr(list_rests, "LONGEST_S", 100_000.0)
+    (writer,) = await theatre.people("writer")
+    restless, calm = [await writer.create_room(name, private=False) for name in ("Restless", "Calm")]
+    watched = LISTS.format(room=restless, trust="apply", more="") + OTHER.format(room=calm)
+    scene = await theatre.scene(watched, members=3)
+    bot, (manager,), (ann, ben, cid) = scene.bot, scene.managers, scene.members
+    await bot.until(lambda: len(bot.rows("SELECT 1 FROM chosen_lists")) == 2, "the lists to be watched")
+
+    async def until_membership(person: Client, membership: str) -> None:
+        await scene.owner.wait_state(
+            scene.room, "m.room.member", lambda c: c["membership"] == membership, key=person.user
+        )
+
+    await add(writer, restless, ban(ann.user))
+    await until_membership(ann, "ban")
+    await add(writer, restless, ban(cid.user), key="rule:2")  # within its rest
+    await add(writer, calm, ban(ben.user))
+    await until_membership(ben, "ban")
+    await ask(manager, bot, scene.desk, f"!list spare {ben.user} we know him")
+    await until_membership(ben, "leave")
+    await scene.owner.invite(scene.room, ben.user)
+    await ben.join(scene.room)
+    await ask(manager, bot, scene.desk, f"!list unspare {ben.user}")
+    await until_membership(ben, "ban")
+    assert (await scene.owner.members(scene.room))[cid.user] == "join"
+    assert [(fact.list, fact.entries) for fact in bot.facts(ListRead) if fact.entries] == [("cme", 1), ("calm", 1)]
 
 
 @pytest.mark.long
