@@ -11,6 +11,7 @@ from yarl import URL
 from tests.long.browser.checks import barriers, sideways
 from tests.long.browser.chromium import missing
 from tests.long.browser.visit import Scheme, Screen, Visits
+from tests.theatre.served import until
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -91,7 +92,11 @@ async def test_a_page_wider_than_the_screen_is_found(visits: Visits, site: URL) 
 async def test_what_no_page_may_do_fails_the_test(visits: Visits, site: URL, more: str, fault: str) -> None:
     page = await visits.open()
     await page.goto(str(site.with_query(more=more)))
-    assert any(found.startswith(fault) for found in visits.faults), visits.faults
+
+    async def is_seen() -> bool:
+        return any(found.startswith(fault) for found in visits.faults)
+
+    await until(is_seen, fault)
     with pytest.raises(AssertionError):
         await visits.close()
     visits.expected = [""]

@@ -48,6 +48,7 @@ async def test_r_asks_for_the_reason_and_x_shows_what_was_said_around(queue: Pag
     await queue.keyboard.type("jkoxr is typed, and presses nothing")
     await queue.keyboard.press("Enter")
     await expect(queue.get_by_text("forbidden 17").first).to_be_visible()
+    await queue.wait_for_load_state()  # its script listens by then
     around = queue.locator("details[data-key=x]")
     for is_open in (True, False, True):
         await queue.keyboard.press("x")
