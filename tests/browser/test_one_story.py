@@ -20,11 +20,13 @@ async def test_a_manager_decides_by_keys_alone(visits: Visits, tmp_path: Path) -
         await page.keyboard.press("j")
         await page.keyboard.press("o")
         await expect(page.get_by_role("article")).to_contain_text("forbidden 17")
+        await page.wait_for_load_state()  # its script listens by then
         await page.keyboard.press("w")
         await page.keyboard.type("no ticket is forbidden here, and u is a letter")
         await page.keyboard.press("Escape")
         await page.keyboard.press("u")
         await expect(page.get_by_role("heading", level=1)).to_contain_text("the rule was broken?")
+        await page.wait_for_load_state()
         assert [fact for fact in world.bot.facts(CaseDecided) if fact.n == world.cases["waiting"]] == []
         await page.keyboard.press("u")
         await page.wait_for_url("**/cases/*")
