@@ -32,6 +32,8 @@ from tests.postgres.emptied import catalogue, is_emptied
 from tests.postgres.server import Server, used
 
 OTHER = "ANSWERABLE_TEST_POSTGRES"
+# What was connected to a database that is to be copied: PostgreSQL waits only five seconds for a session to end.
+END_SESSIONS = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s"
 _FOLDER = "ANSWERABLE_TEST_POSTGRES_FOLDER"
 EMPTY = "template0"
 
@@ -86,6 +88,7 @@ class Databases:
         name = f"answerable_test_{os.getpid()}_{next(self._numbers)}"
         with self._connected() as connection:
             self._drop(connection)
+            connection.execute(END_SESSIONS, (template,))
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return name
 

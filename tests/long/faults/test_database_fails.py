@@ -26,6 +26,7 @@ from tests.long.faults.stories.away import AWAY
 from tests.long.faults.two_machines import OnPostgres
 from tests.postgres.keeper import DATA
 from tests.postgres.server import Server
+from tests.postgres.shared import END_SESSIONS
 
 FULL = """
 CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
@@ -108,6 +109,7 @@ async def test_whatever_happens_to_the_database_nothing_is_lost_or_done_twice(
 def _copy(server: Server, *names: str) -> None:
     """Copy the tables of the scene into databases of these names."""
     with closing(psycopg.connect(server.url("template1"), autocommit=True)) as db:
+        db.execute(END_SESSIONS, ("postgres",))
         for name in names:
             db.execute(f'CREATE DATABASE "{name}" TEMPLATE postgres'.encode())
 
