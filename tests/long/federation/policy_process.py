@@ -10,10 +10,10 @@ import aiohttp
 
 from bot.config.policy_server import HEALTH_PATH
 from bot.demo.authority import TlsAuthority
-from bot.demo.synapse import free_port
 from bot.demo.tls_front import TlsFront
 from moderation.values.ids import UserId
 from storage.policy_server.spool import event_key
+from tests.fakes.ports import free_port
 from tests.theatre.forked_command import ForkedProgram
 from tests.theatre.served import HEAD, ServedBot, until
 
