@@ -119,7 +119,6 @@ async def test_only_people_in_the_desk_are_mentioned(theatre: Theatre) -> None:
     room = await theatre.room(bot, owner, [inside, outside], [ann])
     scene = Scene(bot, owner, [inside, outside], [ann], room)
     scene.desk = await theatre.enter_desk(bot, room, inside)
-    await bot.until_joined(scene.desk, inside.user)
     await outside.send_text(room, '!rule add quiet terms "psst" minor none manager')  # by which they are on duty
     await bot.until(lambda: bot.rows("SELECT 1 FROM room_rules"), "the rule")
     await ann.send_text(room, "forbidden 7")
