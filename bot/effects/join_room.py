@@ -4,6 +4,7 @@ Rules kept here:
 - Only people whose ids match the configuration's globs can bring the bot into a room.
 - Nothing that was said before the notice is recorded, and everything after it is.
 - A bot that was removed while it was stopped notes that before it joins: so no answer about the time between counts.
+- A direct room needs no notice: what is said there is recorded from the bot's join on.
 - The state of a room is recorded as it was at the notice, so that no change after it is met twice.
 - Every step can be repeated: after a crash in the middle all steps are done again.
 - A server that does not answer is asked again for some hours. A bot that could not enter tells the inviter.
@@ -13,14 +14,18 @@ Rules kept here:
 - A space only lists rooms and nothing is said in it, so it is not entered in this way (`bot/sync/spaces.py`).
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import structlog
 
 from bot.bot_rooms.create import RoomPurpose, code_of, entered, new_code
-from bot.events.parse_event import receive
+from bot.events.parse_event import receive, receive_state
 from bot.matrix.errors import Answered, Forbidden, LoggedOut, Unreachable
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.sync.backfill import Gaps
 from bot.sync.invitations import space_declined
+from bot.sync.timeline import told
 from bot.texts.matrix_message import MESSAGE
 from moderation.model.actions.base import NO_ROOM
 from moderation.model.actions.rooms import Decline, Enter, Pin
@@ -51,8 +56,8 @@ class Joiner(ActionHandler):
         """Enter a room by all steps, in order."""
         async with self._gaps.answer:
             pass  # the answer that tells of the invitation may tell of a removal before it, which is taken first
-        if await self._is_open(action.room):  # the bot was stopped in, or just after, the last step
-            notice = self._pipeline.served.notice(action.room)
+        if not action.direct and await self._is_open(action.room):
+            notice = self._pipeline.served.notice(action.room)  # the bot was stopped in, or just after, the last step
             with self._gaps.opening({action.room: Delivered(until=notice)}) as also:
                 await self._pipeline.commit(also=also)
             return Done(actions=(ShowPower(room=action.room),))
@@ -79,8 +84,8 @@ class Joiner(ActionHandler):
             notice = await self._announce(room, txn)
         except Forbidden as error:  # nothing may be recorded without it
             await self._homeserver.leave(room)
-            told = Tell(room=room, subject=action.inviter, lines=(line("joining.no-voice"),))
-            return Done(result="refused", code=error.errcode or "-", actions=(told,))
+            unsaid = Tell(room=room, subject=action.inviter, lines=(line("joining.no-voice"),))
+            return Done(result="refused", code=error.errcode or "-", actions=(unsaid,))
         await self._pipeline.commit((RoomStateChanged(room=room, condition="announced", notice=notice),))
         now = self._clock()
         snapshot = [receive(raw, room, now) for raw in await self._homeserver.state_at(room, notice)]
@@ -102,11 +107,20 @@ class Joiner(ActionHandler):
             code = await code_of(db, room)
             language = self._speech.language(await queries.language_of(db, action.inviter))
         made = RoomPurpose("direct", user=action.inviter)
-        await self._pipeline.commit((entered(made, room, code),))
+        joined = self._joined(members)
+        since = RoomStateChanged(room=room, condition="protected", notice=joined or "")
+        people = told([receive_state(raw, room, self._clock()) for raw in members])
+        with self._gaps.opening({room: Delivered(people, until=joined)}) as also:
+            await self._pipeline.commit((entered(made, room, code), since), also=also)
         unread = self._homeserver.machine is None and await self._homeserver.is_encrypted(room)
         key = "direct.encrypted" if unread else "direct.hello"
         hello = self._speech.message((line(key, help=Code(f"{self._prefix}help")),), language, {})
         return Done(made=await self._homeserver.send(room, MESSAGE, hello, f"{txn}.hello"))
+
+    def _joined(self, members: Sequence[Mapping[str, Any]]) -> EventId | None:
+        """Return the event by which the bot joined, after which a direct room is recorded."""
+        mine = next((raw.get("event_id") for raw in members if raw.get("state_key") == self._homeserver.user), None)
+        return EventId(mine) if isinstance(mine, str) else None
 
     async def decline(self, action: Decline, _txn: str) -> Done:
         """Decline an invitation, unless another one was accepted meanwhile."""

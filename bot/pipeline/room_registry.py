@@ -19,7 +19,8 @@ class ServedRooms:
         self.direct: set[RoomId] = set()
         self._recording: set[RoomId] = set()  # rooms in which all that is said is recorded
         self._own: set[RoomId] = set()  # desks, lobbies and direct rooms
-        self._notices: dict[RoomId, EventId] = {}  # the notices that told the members of a group of the recording
+        # The notices that told the members of a group of the recording; of a direct room, the bot's join.
+        self._notices: dict[RoomId, EventId] = {}
 
     async def begin(self, db: AsyncConnection) -> None:
         """Read the rooms from the database."""
@@ -42,7 +43,7 @@ class ServedRooms:
         return room in self._own
 
     def notice(self, room: RoomId) -> EventId | None:
-        """Return the event of a group after which recording begins."""
+        """Return the event of a group or direct room after which recording begins."""
         return self._notices.get(room)
 
     def code(self, fact: Fact) -> GroupCode | None:

@@ -53,7 +53,7 @@ from .invitations import Elsewhere, Invitations, may_invite, nowhere_else, space
 from .policy_lists import PolicyLists
 from .presence import Presence
 from .spaces import Spaces
-from .timeline import is_create, since_notice, to_record, told
+from .timeline import delivered, is_create, since_notice, to_record
 
 log = structlog.get_logger()
 
@@ -221,7 +221,7 @@ class Listener(BotPart):
                     state = await self._as_it_holds(room)
                     missing = state is None
                 if state is None:
-                    behind[room.room] = Delivered(told(room.state), room.raw)
+                    behind[room.room] = delivered(room, self._pipeline.served.notice(room.room))
                     if not room.limited and (not missing or self._gaps.is_costly(room.room)):
                         costly.add(room.room)
                 else:
@@ -230,7 +230,7 @@ class Listener(BotPart):
                 if await self._came_back(left):
                     continue
                 if await self._is_behind(left) and self._pipeline.served.records(left.room):
-                    behind[left.room] = Delivered((), left.raw)
+                    behind[left.room] = delivered(left, self._pipeline.served.notice(left.room))
                 else:
                     events += to_record(left, self._pipeline.served.notice(left.room))
             events += response.unreadable

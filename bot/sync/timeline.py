@@ -8,7 +8,7 @@ Left to others: what else may be missing (`sync_loop.py`), and reading it (`back
 from collections.abc import Mapping, Sequence
 
 from bot.events.sync_response import JoinedRoom, LeftRoom
-from moderation.values.events import MembershipChanged, Received, StateChanged
+from moderation.values.events import Json, MembershipChanged, Received, StateChanged
 from moderation.values.ids import EventId
 from storage.state.backfill import Delivered, Told
 
@@ -21,14 +21,23 @@ def to_record(room: JoinedRoom | LeftRoom, notice: EventId | None) -> list[Recei
     return [*(room.state if isinstance(room, JoinedRoom) else ()), *room.timeline]
 
 
+def delivered(room: JoinedRoom | LeftRoom, notice: EventId | None) -> Delivered:
+    """Return what to keep of a room that is behind, until pages show what came before it."""
+    kept = _after(notice, room.raw)
+    return Delivered(told(room.state) if isinstance(room, JoinedRoom) else (), room.raw if kept is None else kept)
+
+
 def since_notice(room: JoinedRoom, notice: EventId | None) -> Delivered:
     """Return what to keep of a room that was opened after the question, until pages show what came after its notice.
 
     The answer may be older than the notice, so nothing is kept of one that does not have it.
     """
-    ids = list(room.raw)
-    kept = ids[ids.index(notice) + 1 :] if notice in ids else []
-    return Delivered(told(room.state), {event: room.raw[event] for event in kept}, until=notice)
+    return Delivered(told(room.state), _after(notice, room.raw) or {}, until=notice)
+
+
+def _after(notice: EventId | None, raw: Mapping[EventId, Json]) -> dict[EventId, Json] | None:
+    ids = list(raw)
+    return {event: raw[event] for event in ids[ids.index(notice) + 1 :]} if notice in ids else None
 
 
 def told(state: Sequence[Received]) -> list[Told]:

@@ -16,7 +16,8 @@ rooms = table(
     Column("language", String, default="", info=PLAIN),
     Column("via", Text, default="", info=PLAIN),
     Column("name", Text, default="", info=words_of("named_by")),
-    Column("notice", String, default="", info=PLAIN),  # the event that told members what is recorded
+    # The event that told members what is recorded; of a direct room: the join of the bot.
+    Column("notice", String, default="", info=PLAIN),
     Column("created", Text, default="", info=NAMES),  # m.room.create: {"sender", "content"}
     Column("levels", Text, default="", info=NAMES),  # m.room.power_levels: content
     Column("entered", Integer),  # record

@@ -16,7 +16,7 @@ async def test_the_bot_leaves_says_why_and_speaks_in_a_room_of_two_again(theatre
     await enter(ben, room)
     await ann.send_text(room, "!credit")
     await bot.idle()
-    assert [fact.condition for fact in bot.facts(RoomStateChanged) if fact.room == room] == ["left"]
+    assert [fact.condition for fact in bot.facts(RoomStateChanged) if fact.room == room] == ["protected", "left"]
     await ann.send_text(scene.room, "a purple elephant")
     word = await told(ann, bot, like("notice.violation"))
     assert word.room != room

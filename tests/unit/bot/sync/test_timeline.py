@@ -3,7 +3,7 @@
 import pytest
 
 from bot.events.sync_response import JoinedRoom, LeftRoom, read_sync
-from bot.sync.timeline import by_delivery, since_notice, to_record
+from bot.sync.timeline import by_delivery, delivered, since_notice, to_record
 from moderation.values.events import Received
 from moderation.values.ids import EventId
 
@@ -51,8 +51,14 @@ def test_only_what_surely_stands_after_the_notice_is_kept_of_a_room_opened_meanw
     assert since_notice(without, NOTICE).until == NOTICE
 
 
+@pytest.mark.parametrize("kind", ["join", "leave"])
+def test_nothing_from_before_the_notice_is_kept_of_a_room_that_is_behind(kind: str) -> None:
+    assert list(delivered(room(kind, *EVENTS), NOTICE).timeline) == ["$after"]
+    assert list(delivered(room(kind, *EVENTS), EventId("$other")).timeline) == list(EVENTS)
+
+
 @pytest.mark.parametrize(
-    ("pages", "delivered", "order"),
+    ("pages", "came", "order"),
     [
         ("abc", "", "abc"),
         ("abc", "bc", "abc"),
@@ -65,10 +71,10 @@ def test_only_what_surely_stands_after_the_notice_is_kept_of_a_room_opened_meanw
         ("", "MN", "MN"),
     ],
 )
-def test_what_no_page_shows_comes_after_what_was_delivered_before_it(pages: str, delivered: str, order: str) -> None:
+def test_what_no_page_shows_comes_after_what_was_delivered_before_it(pages: str, came: str, order: str) -> None:
     def events(names: str) -> list[Received]:
         return list(room("join", *(f"${each}" for each in names)).timeline) if names else []
 
-    missed = {event.event: event for event in events("MN") if event.event and event.event[1] in delivered}
-    found = by_delivery(events(pages), [EventId(f"${each}") for each in delivered], missed)
+    missed = {event.event: event for event in events("MN") if event.event and event.event[1] in came}
+    found = by_delivery(events(pages), [EventId(f"${each}") for each in came], missed)
     assert [event.event for event in found] == [f"${each}" for each in order]

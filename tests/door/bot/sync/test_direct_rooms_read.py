@@ -1,0 +1,79 @@
+"""A direct room is heard from the moment in which the bot joined it, and again when the bot comes back."""
+
+import json
+
+from moderation.model.facts import RoomEntered
+from tests.door.bot.sync.test_coming_back import SEND, SYNC, without_removals
+from tests.fakes.bad_line import BadLine
+from tests.people.client import Client
+from tests.theatre.scene import Scene, Theatre, answer, open_direct
+from tests.theatre.served import ServedBot
+
+MEMBERS = r"GET /_matrix/client/v3/rooms/[^/]*/members"
+THERE = "SELECT membership FROM members WHERE room = ? AND user = ?"
+
+
+async def test_what_is_said_before_the_bot_knows_who_is_in_a_direct_room_is_answered(
+    theatre: Theatre, line: BadLine
+) -> None:
+    scene = await theatre.scene()
+    bot, ann = scene.bot, scene.members[0]
+    asking = line.silence(MEMBERS)
+    direct = await ann.create_room(is_direct=True)
+    unseen = await ann.send_text(direct, "a note to myself")
+    await _invite(ann, bot, direct)
+    await bot.until(lambda: asking.met, "the bot to have joined")
+    asked = await ann.send_text(direct, "!help")
+    await bot.has(await scene.managers[0].send_text(scene.desk, "so an answer with the question was taken"))
+    line.clear()
+    await answer(ann, bot, direct, asked)
+    assert unseen not in bot.recorded()
+    await bot.until(lambda: bot.rows(THERE, direct, ann.user) == [("join",)], "who is there")
+
+
+async def test_a_direct_room_is_heard_again_if_its_removal_is_told_after_the_return(
+    theatre: Theatre, line: BadLine
+) -> None:
+    scene = await theatre.scene()
+    bot, ann = scene.bot, scene.members[0]
+    direct = await open_direct(ann, bot)
+    await _rests(scene)
+    await ann.kick(direct, bot.user)
+    await _invite(ann, bot, direct)
+
+    def has_joined(body: bytes) -> bool:
+        return direct in json.loads(body).get("rooms", {}).get("join", {})
+
+    line.change(SYNC, without_removals)
+    joined = line.silence(SYNC, lost=True, holds=has_joined)
+    bot.start()
+    await bot.until(lambda: joined.met, "the answer that tells of the removal and the return")
+    await bot.until(lambda: [f.room_id for f in bot.facts(RoomEntered)].count(direct) == 2, "the return")
+    line.clear()
+    asked = await ann.send_text(direct, "!help")
+    await answer(ann, bot, direct, asked)
+    assert bot.condition(direct) == "protected"
+
+
+async def test_the_greeting_comes_after_a_crash_before_it(theatre: Theatre, line: BadLine) -> None:
+    scene = await theatre.scene()
+    bot, ann = scene.bot, scene.members[0]
+    await bot.idle()
+    greeting = line.silence(SEND)
+    direct = await ann.create_room(is_direct=True, invite=[bot.user])
+    await bot.until(lambda: greeting.met, "the greeting on its way")
+    await bot.crash()
+    line.clear()
+    bot.start()
+    await ann.wait_event(direct, lambda seen: seen.sender == bot.user and seen.type == "m.room.message", what="hello")
+
+
+async def _invite(person: Client, bot: ServedBot, room: str) -> None:
+    invitation = {"membership": "invite", "is_direct": True}
+    await person.request("PUT", "rooms", room, "state", "m.room.member", bot.user, json=invitation)
+
+
+async def _rests(scene: Scene) -> None:
+    await scene.bot.idle()
+    await scene.bot.until(lambda: not scene.bot.rows("SELECT 1 FROM gaps"), "the rooms to be read")
+    await scene.bot.stop()
