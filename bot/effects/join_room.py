@@ -6,7 +6,8 @@ Rules kept here:
 - A bot that was removed while it was stopped notes that before it joins: so no answer about the time between counts.
 - A direct room needs no notice: what is said there is recorded from the bot's join on.
 - The state of a room is recorded as it was at the notice, so that no change after it is met twice.
-- Every step can be repeated: after a crash in the middle all steps are done again.
+- Every step can be repeated: after a crash in the middle all steps are done again. If the bot was removed and invited
+  meanwhile, it says the notice again.
 - A server that does not answer is asked again for some hours. A bot that could not enter tells the inviter.
 - A group that was upgraded is the same group in another room.
 - The rights that the bot lacks, and the people it could never demote, are told to the managers with the exact change
@@ -56,12 +57,14 @@ class Joiner(ActionHandler):
         """Enter a room by all steps, in order."""
         async with self._gaps.answer:
             pass  # the answer that tells of the invitation may tell of a removal before it, which is taken first
-        if not action.direct and await self._is_open(action.room):
-            notice = self._pipeline.served.notice(action.room)  # the bot was stopped in, or just after, the last step
+        is_open = await self._is_open(action.room)
+        if is_open and not action.direct:  # the bot was stopped in, or just after, the last step
+            notice = self._pipeline.served.notice(action.room)
             with self._gaps.opening({action.room: Delivered(until=notice)}) as also:
                 await self._pipeline.commit(also=also)
             return Done(actions=(ShowPower(room=action.room),))
-        await self._was_away(action.room)
+        if not is_open:
+            await self._was_away(action.room)
         try:
             room = await self._homeserver.join(action.room, action.via.split() if action.via else ())
         except LoggedOut:
@@ -81,7 +84,7 @@ class Joiner(ActionHandler):
             return Done(result="refused", code="predecessor", actions=(unsure,))
         await self._register(action, room)
         try:
-            notice = await self._announce(room, txn)
+            notice = await self._announce(room, f"{txn}.{await self._stay(room)}")
         except Forbidden as error:  # nothing may be recorded without it
             await self._homeserver.leave(room)
             unsaid = Tell(room=room, subject=action.inviter, lines=(line("joining.no-voice"),))
@@ -145,12 +148,9 @@ class Joiner(ActionHandler):
         return view is not None and view.active and room in await self._homeserver.joined_rooms()
 
     async def _was_away(self, room: RoomId) -> None:
-        """Note, before the bot joins a room, that it was out: what it missed of a group is not for it."""
-        served = self._pipeline.served
-        if served.is_own(room):
-            return
+        """Note, before the bot joins a room, that it was out: what it missed there is not for it."""
         await self._gaps.end(room)
-        if served.records(room):  # unless its removal was delivered before
+        if self._pipeline.served.records(room):  # unless its removal was delivered before
             await self._pipeline.commit((RoomStateChanged(room=room, condition="left"),))
 
     async def _is_space(self, room: RoomId) -> bool:
@@ -202,6 +202,11 @@ class Joiner(ActionHandler):
         except Forbidden:
             log.info("pin_refused", room=room)  # the missing right is told to the managers later
         return notice
+
+    async def _stay(self, room: RoomId) -> str:
+        """Return what names this stay in a room, so that a notice of a former one is not taken for its own."""
+        joined = await self._homeserver.whole_state_event(room, "m.room.member", self._homeserver.user)
+        return str(joined.get("event_id", ""))[-10:]
 
     async def _pin(self, room: RoomId, notice: EventId) -> None:
         pinned = (await self._homeserver.state_event(room, PINNED) or {}).get("pinned")

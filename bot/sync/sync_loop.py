@@ -221,7 +221,7 @@ class Listener(BotPart):
                     state = await self._as_it_holds(room)
                     missing = state is None
                 if state is None:
-                    behind[room.room] = delivered(room, self._pipeline.served.notice(room.room))
+                    behind[room.room] = self._delivered(room)
                     if not room.limited and (not missing or self._gaps.is_costly(room.room)):
                         costly.add(room.room)
                 else:
@@ -230,7 +230,7 @@ class Listener(BotPart):
                 if await self._came_back(left):
                     continue
                 if await self._is_behind(left) and self._pipeline.served.records(left.room):
-                    behind[left.room] = delivered(left, self._pipeline.served.notice(left.room))
+                    behind[left.room] = self._delivered(left)
                 else:
                     events += to_record(left, self._pipeline.served.notice(left.room))
             events += response.unreadable
@@ -238,6 +238,9 @@ class Listener(BotPart):
                 away = before if self.heard_ms - before > AWAY_MS else 0
                 noted = partial(self._note, also)
                 await self._pipeline.take(events, token=response.next_batch, also=noted, heard_ms=away)
+
+    def _delivered(self, room: JoinedRoom | LeftRoom) -> Delivered:
+        return delivered(room, self._pipeline.served.notice(room.room), self._homeserver.user)
 
     async def _note(self, also: Callable[[AsyncConnection], Awaitable[None]], db: AsyncConnection) -> None:
         """Note that the bot was there, unless a pause before it must be recorded first."""

@@ -7,9 +7,10 @@ Left to others: what else may be missing (`sync_loop.py`), and reading it (`back
 
 from collections.abc import Mapping, Sequence
 
+from bot.events.parse_fields import object_of
 from bot.events.sync_response import JoinedRoom, LeftRoom
 from moderation.values.events import Json, MembershipChanged, Received, StateChanged
-from moderation.values.ids import EventId
+from moderation.values.ids import EventId, UserId
 from storage.state.backfill import Delivered, Told
 
 
@@ -21,10 +22,24 @@ def to_record(room: JoinedRoom | LeftRoom, notice: EventId | None) -> list[Recei
     return [*(room.state if isinstance(room, JoinedRoom) else ()), *room.timeline]
 
 
-def delivered(room: JoinedRoom | LeftRoom, notice: EventId | None) -> Delivered:
-    """Return what to keep of a room that is behind, until pages show what came before it."""
+def delivered(room: JoinedRoom | LeftRoom, notice: EventId | None, bot: UserId) -> Delivered:
+    """Return what to keep of a room that is behind, until pages show what came before it.
+
+    Of a timeline that begins when the bot had been removed already, only that it was removed again or let in.
+    """
     kept = _after(notice, room.raw)
-    return Delivered(told(room.state) if isinstance(room, JoinedRoom) else (), room.raw if kept is None else kept)
+    if isinstance(room, JoinedRoom):
+        return Delivered(told(room.state), room.raw if kept is None else kept)
+    changes = [event.event for event in room.timeline if isinstance(event, MembershipChanged) and event.user == bot]
+    if kept is None and changes and _before(room.raw[changes[0]]) not in ("", "join"):
+        return Delivered(timeline={changes[-1]: room.raw[changes[-1]]})
+    return Delivered(timeline=room.raw if kept is None else kept)
+
+
+def _before(raw: Json) -> str:
+    """Return the membership before a change of it; "" if the homeserver does not say."""
+    before = object_of(object_of(object_of(raw).get("unsigned")).get("prev_content")).get("membership")
+    return before if isinstance(before, str) else ""
 
 
 def since_notice(room: JoinedRoom, notice: EventId | None) -> Delivered:

@@ -181,10 +181,11 @@ def alone(event: Event, device: str) -> Json:
 
 
 def _for(event: Event, device: str) -> Json:
-    """Return an event as a device sees it: with the transaction id if the device sent it."""
-    if event.txn is not None and event.txn[0] == device:
-        return {**event.raw, "unsigned": {**event.raw.get("unsigned", {}), "transaction_id": event.txn[1]}}
-    return event.raw
+    """Return an event as a device sees it: with the transaction id if the device sent it, and the state before it."""
+    more = {"transaction_id": event.txn[1]} if event.txn is not None and event.txn[0] == device else {}
+    if event.before is not None:
+        more["prev_content"] = event.before.raw["content"]
+    return {**event.raw, "unsigned": {**event.raw.get("unsigned", {}), **more}} if more else event.raw
 
 
 def messages(world: World, user: str, device: str, room: str, query: Mapping[str, str]) -> Json:

@@ -25,6 +25,7 @@ from tests.theatre.served import ServedBot
 SYNC = "GET /_matrix/client/v3/sync"
 MESSAGES = r"GET /_matrix/client/v3/rooms/[^/]*/messages"
 SEND = r"PUT /_matrix/client/v3/rooms/[^/]*/send/m.room.message"
+CONTEXT = r"GET /_matrix/client/v3/rooms/[^/]*/context"
 JOIN = r"POST /_matrix/client/v3/(join/|rooms/[^/]*/join)"
 
 
@@ -159,6 +160,46 @@ async def test_a_gap_of_the_former_stay_ends_with_it(
     assert bot.rows("SELECT 1 FROM gap_events") + bot.rows("SELECT 1 FROM gap_pages") == []
 
 
+@pytest.mark.parametrize("how", ["kick", "ban"])
+async def test_what_an_answer_has_of_an_absence_is_not_recorded_when_its_beginning_cannot_be_read(
+    theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The answer ends with the last change before the invitation: the end of a ban, or of an invitation."""
+    short_timelines(monkeypatch)
+    scene, unseen = await removed_and_invited(theatre, how, before=12, unseen=12)
+    bot, room, owner = scene.bot, scene.room, scene.owner
+    if how == "kick":
+        await owner.kick(room, bot.user)
+        await owner.invite(room, bot.user)
+    line.trouble(MESSAGES, Answer(502), always=True)
+    bot.start()
+    await bot.until(lambda: notices(bot) == 2, "the second notice")
+    line.clear()
+    await began_afresh(scene, unseen)
+    assert [record.parts[0]["body"] for record in bot.records() if "while it" in str(record.parts)] == []
+
+
+async def test_a_notice_of_a_former_stay_is_not_taken_for_one_of_the_next(theatre: Theatre, line: BadLine) -> None:
+    """The bot is stopped between its notice and the opening, and removed and invited meanwhile."""
+    bot, room, member, _ = await invited(theatre)
+    opening = line.silence(CONTEXT)
+    bot.start()
+    await bot.until(lambda: opening.met, "the notice to be sent")
+    await bot.crash()
+    line.clear()
+    (owner,) = [user for user in theatre.stage._open if isinstance(user, Client) and user is not member]
+    await owner.kick(room, bot.user)
+    unseen = await member.send_text(room, "while it was gone")
+    await owner.invite(room, bot.user)
+    line.change(SYNC, without_invitations)
+    bot.start()
+    await bot.until_condition(room, "protected")
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the room to be read")
+    seen = await member.send_text(room, "after the second notice")
+    await bot.has(seen)
+    assert unseen not in bot.recorded()
+
+
 async def test_a_bot_comes_back_only_once_the_answer_that_tells_of_its_removal_is_taken(
     theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +303,14 @@ def without_removals(body: bytes) -> bytes:
     return json.dumps(answer).encode()
 
 
-async def removed_and_invited(theatre: Theatre, how: str, before: int = 0) -> tuple[Scene, str]:
+def without_invitations(body: bytes) -> bytes:
+    """Return an answer as if the bot had joined before the question."""
+    answer = json.loads(without_removals(body))
+    answer.get("rooms", {}).pop("invite", None)
+    return json.dumps(answer).encode()
+
+
+async def removed_and_invited(theatre: Theatre, how: str, before: int = 0, unseen: int = 1) -> tuple[Scene, str]:
     """Return a scene whose bot is stopped, was removed and is invited, and what was said between."""
     scene = await theatre.scene()
     bot, owner, room = scene.bot, scene.owner, scene.room
@@ -272,11 +320,11 @@ async def removed_and_invited(theatre: Theatre, how: str, before: int = 0) -> tu
     for n in range(before):
         await scene.members[0].send_text(room, f"before {n}")
     await owner.request("POST", "rooms", room, how, json={"user_id": bot.user})
-    unseen = await scene.members[0].send_text(room, "while it was gone")
+    said = [await scene.members[0].send_text(room, "while it was gone") for _ in range(unseen)][-1]
     if how == "ban":
         await owner.request("POST", "rooms", room, "unban", json={"user_id": bot.user})
     await owner.invite(room, bot.user)
-    return scene, unseen
+    return scene, said
 
 
 async def the_sync_after_it(scene: Scene) -> None:

@@ -3,8 +3,9 @@
 import json
 
 from moderation.model.facts import RoomEntered
-from tests.door.bot.sync.test_coming_back import SEND, SYNC, without_removals
+from tests.door.bot.sync.test_coming_back import MESSAGES, SEND, SYNC, without_removals
 from tests.fakes.bad_line import BadLine
+from tests.fakes.http_stub import Answer
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, answer, open_direct
 from tests.theatre.served import ServedBot
@@ -53,6 +54,22 @@ async def test_a_direct_room_is_heard_again_if_its_removal_is_told_after_the_ret
     asked = await ann.send_text(direct, "!help")
     await answer(ann, bot, direct, asked)
     assert bot.condition(direct) == "protected"
+
+
+async def test_what_is_still_to_be_read_of_a_former_stay_does_not_end_the_next_one(
+    theatre: Theatre, line: BadLine
+) -> None:
+    scene = await theatre.scene()
+    bot, ann = scene.bot, scene.members[0]
+    await bot.idle()
+    pages = line.trouble(MESSAGES, Answer(502), always=True)
+    direct = await open_direct(ann, bot)
+    await bot.until(lambda: pages.met, "a page to be asked for")
+    await ann.kick(direct, bot.user)
+    await _invite(ann, bot, direct)
+    await bot.until(lambda: [f.room_id for f in bot.facts(RoomEntered)].count(direct) == 2, "the return")
+    line.clear()
+    await answer(ann, bot, direct, await ann.send_text(direct, "!help"))
 
 
 async def test_the_greeting_comes_after_a_crash_before_it(theatre: Theatre, line: BadLine) -> None:

@@ -5,11 +5,12 @@ import pytest
 from bot.events.sync_response import JoinedRoom, LeftRoom, read_sync
 from bot.sync.timeline import by_delivery, delivered, since_notice, to_record
 from moderation.values.events import Received
-from moderation.values.ids import EventId
+from moderation.values.ids import EventId, UserId
 
 ROOM = "!room:example.org"
 EVENTS = ("$before", "$notice", "$after")
 NOTICE = EventId("$notice")
+BOT = UserId("@bot:example.org")
 
 
 def room(kind: str, *events: str) -> JoinedRoom | LeftRoom:
@@ -53,8 +54,8 @@ def test_only_what_surely_stands_after_the_notice_is_kept_of_a_room_opened_meanw
 
 @pytest.mark.parametrize("kind", ["join", "leave"])
 def test_nothing_from_before_the_notice_is_kept_of_a_room_that_is_behind(kind: str) -> None:
-    assert list(delivered(room(kind, *EVENTS), NOTICE).timeline) == ["$after"]
-    assert list(delivered(room(kind, *EVENTS), EventId("$other")).timeline) == list(EVENTS)
+    assert list(delivered(room(kind, *EVENTS), NOTICE, BOT).timeline) == ["$after"]
+    assert list(delivered(room(kind, *EVENTS), EventId("$other"), BOT).timeline) == list(EVENTS)
 
 
 @pytest.mark.parametrize(
