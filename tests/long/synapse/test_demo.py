@@ -262,6 +262,7 @@ def _normal(text: str) -> str:
     text = re.sub(r"http://127\.0\.0\.1:\d+/enter/[0-9a-f]+", "<link>", text)
     text = re.sub(r"\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+", "+<key>", WHEN.sub("<time>", text))
     text = text.replace(", suspends management rights for 10 days", "")  # Ben's level may come back before or after it
+    text = re.sub(r"\nMore time, once: .* \(12 seconds more\)", "", text)  # they may be over before the card comes
     text = re.sub(r"!policy on \d+", "!policy on <number>", text)
     text = re.sub(r"matrix\.to/#/[!$A-Za-z0-9_:.-]+(?:/[$A-Za-z0-9_-]+)?", "matrix.to/...", text)
     return re.sub(r"G-[0-9A-Z]{4}\b", "G-....", text)
