@@ -141,7 +141,7 @@ class PolicyLists(BotPart):
             now_s = time.monotonic()
             if not answered:
                 self._reads_all_s = min(self._reads_all_s, now_s + ASK_AGAIN_S)
-            if changed := [room for room, entries in self._entries.items() if entries != before.get(room)]:
+            if changed := [room for room, entries in self._entries.items() if entries is not before.get(room)]:
                 for room in changed:
                     self._rests[room].begin(now_s)
                 await asyncio.sleep(BREATH_S)
