@@ -96,11 +96,11 @@ class Gaps(BotPart):
         return room in self._costly
 
     def any(self) -> bool:
-        """Tell whether any room misses something, so that decisions of people may not have been read.
+        """Tell whether any room but a direct one misses something, so that decisions of people may not have been read.
 
-        Rooms that only take long do not count, since their people could stop every deadline with it.
+        Neither do rooms count that only take long. The people of both could stop every deadline with them.
         """
-        return bool(self._behind.keys() - self._costly)
+        return bool(self._behind.keys() - self._costly - self._pipeline.served.direct)
 
     @contextmanager
     def opening(

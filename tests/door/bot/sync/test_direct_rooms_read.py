@@ -2,13 +2,16 @@
 
 import json
 
+import pytest
+
 from moderation.model.facts import RoomEntered
 from tests.door.bot.sync.test_coming_back import MESSAGES, SEND, SYNC, without_removals
+from tests.door.bot.sync.test_gaps import SOON, path_of_messages
 from tests.fakes.bad_line import BadLine
 from tests.fakes.http_stub import Answer
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, answer, open_direct
-from tests.theatre.served import ServedBot
+from tests.theatre.served import RULES, ServedBot
 
 MEMBERS = r"GET /_matrix/client/v3/rooms/[^/]*/members"
 THERE = "SELECT membership FROM members WHERE room = ? AND user = ?"
@@ -83,6 +86,21 @@ async def test_the_greeting_comes_after_a_crash_before_it(theatre: Theatre, line
     line.clear()
     bot.start()
     await ann.wait_event(direct, lambda seen: seen.sender == bot.user and seen.type == "m.room.message", what="hello")
+
+
+@pytest.mark.usefixtures("short_waits")
+async def test_a_direct_room_that_cannot_be_read_stops_no_deadline(theatre: Theatre, line: BadLine) -> None:
+    scene = await theatre.scene(RULES + SOON, members=2)
+    bot, (ann, ben) = scene.bot, scene.members
+    await ann.send_text(scene.room, "forbidden 7")
+    await scene.card(scene.managers[0], 1)
+    direct = await ben.create_room(is_direct=True)
+    line.trouble(path_of_messages(direct), Answer(502), always=True)
+    await _invite(ben, bot, direct)
+    await bot.until(lambda: bot.rows("SELECT 1 FROM gaps WHERE room = ?", direct), "the direct room to be behind")
+    bot.ahead_ms += 61_000
+    await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE n = 1 AND asked = 'owner'"), "the deadline")
+    assert bot.rows("SELECT room FROM gaps") == [(direct,)]
 
 
 async def _invite(person: Client, bot: ServedBot, room: str) -> None:

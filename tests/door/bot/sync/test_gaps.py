@@ -79,7 +79,7 @@ async def test_a_room_behind_delays_no_other_room_and_makes_nobody_late(theatre:
     bot.ahead_ms = 60_000  # the deadline has passed
     bot.start()
     await bot.until(lambda: bot.rows("SELECT 1 FROM gaps WHERE room = ?", elsewhere), "the new room to be behind too")
-    trouble.pattern = f"{_path(scene.room)}|{_path(scene.desk)}"
+    trouble.pattern = f"{path_of_messages(scene.room)}|{path_of_messages(scene.desk)}"
     grave = await ann.send_text(elsewhere, "a purple elephant")
     await until(lambda: ann.is_redacted(elsewhere, grave), "the elephant to be gone")
     assert trouble.met > 1
@@ -266,7 +266,7 @@ async def _sleeps(scene: Scene) -> None:
     await scene.bot.stop()
 
 
-def _path(room: str) -> str:
+def path_of_messages(room: str) -> str:
     """Return the pattern of requests for the messages of a room."""
     return MESSAGES.replace("[^/]*", quote(room, safe=""))
 
