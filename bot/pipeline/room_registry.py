@@ -46,6 +46,10 @@ class ServedRooms:
         """Return the event of a group or direct room after which recording begins."""
         return self._notices.get(room)
 
+    def is_entered(self, room: RoomId) -> bool:
+        """Tell whether recording begins again, after a notice or a join, each time the bot is invited into the room."""
+        return not self.is_own(room) or room in self._notices
+
     def code(self, fact: Fact) -> GroupCode | None:
         """Return the code under which a fact is recorded; None if it belongs to no room."""
         if isinstance(fact, RoomEntered):

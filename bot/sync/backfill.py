@@ -128,8 +128,9 @@ class Gaps(BotPart):
         finally:
             for room in rooms:
                 self._opening.remove(room)
-            for room in fresh:
-                self._waiting.put_nowait(room)
+                if room in fresh or room not in self._behind:  # an earlier gap of it was closed meanwhile
+                    self._behind.setdefault(room, _Tries())
+                    self._waiting.put_nowait(room)
 
     async def run(self) -> None:
         """Read what rooms miss, several rooms at once, until cancelled. Raises the error that ends it all."""

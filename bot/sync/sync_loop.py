@@ -211,7 +211,7 @@ class Listener(BotPart):
             costly: set[RoomId] = set()  # those of them that miss nothing, but take long to judge
             for room in sorted(response.joined, key=self._turn):
                 await self._adopt(room)
-                if room.room not in recorded and not self._pipeline.served.is_own(room.room):
+                if room.room not in recorded and self._pipeline.served.is_entered(room.room):
                     continue
                 if self._was_opened(room.room):
                     behind[room.room] = since_notice(room, self._pipeline.served.notice(room.room))
@@ -288,13 +288,13 @@ class Listener(BotPart):
         return receive_state(raw, room, self.heard_ms)
 
     def _was_opened(self, room: RoomId) -> bool:
-        """Tell whether a group was opened after the question: the answer may tell of the time before its notice."""
+        """Tell whether a room was opened after the question: the answer may tell of the time before its notice."""
         served = self._pipeline.served
         same = room in self._recorded and self._recorded[room] == served.notice(room)
-        return not same and not served.is_own(room)
+        return not same and served.is_entered(room)
 
     async def _came_back(self, left: LeftRoom) -> bool:
-        """Tell whether the bot is in a group again that it left, by this answer, before it was opened."""
+        """Tell whether the bot is in a room again that it left, by this answer, before it was opened."""
         if not self._was_opened(left.room) or self._pipeline.served.notice(left.room) in left.raw:
             return False
         return left.room in await self._homeserver.joined_rooms()

@@ -1,11 +1,16 @@
 """A direct room is heard from the moment in which the bot joined it, and again when the bot comes back."""
 
+import asyncio
 import json
 
 import pytest
 
+from bot.matrix.errors import Unreachable
+from bot.sync import backfill
+from bot.sync.backfill import Gaps
 from moderation.model.facts import RoomEntered
-from tests.door.bot.sync.test_coming_back import MESSAGES, SEND, SYNC, without_removals
+from storage.state.backfill import BackfillPage, Gap
+from tests.door.bot.sync.test_coming_back import MESSAGES, SEND, SYNC, short_timelines, without_removals
 from tests.door.bot.sync.test_gaps import SOON, path_of_messages
 from tests.fakes.bad_line import BadLine
 from tests.fakes.http_stub import Answer
@@ -72,7 +77,43 @@ async def test_what_is_still_to_be_read_of_a_former_stay_does_not_end_the_next_o
     await _invite(ann, bot, direct)
     await bot.until(lambda: [f.room_id for f in bot.facts(RoomEntered)].count(direct) == 2, "the return")
     line.clear()
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the room to be read")
     await answer(ann, bot, direct, await ann.send_text(direct, "!help"))
+
+
+async def test_nothing_of_an_absence_is_read_while_the_bot_comes_back(
+    theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short_timelines(monkeypatch)
+    for name, size in (("PAGE", 3), ("SHORT", 1), ("OVERLAP", 1)):
+        monkeypatch.setattr(backfill, name, size)
+    scene = await theatre.scene()
+    bot, ann = scene.bot, scene.members[0]
+    direct = await open_direct(ann, bot)
+    await bot.idle()
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the rooms to be read")
+    await ann.kick(direct, bot.user)
+    await bot.until_condition(direct, "left")
+    unseen = {await ann.send_text(direct, f"alone {n}") for n in range(12)}
+    is_back, read = asyncio.Event(), Gaps._read
+
+    async def slow(gaps: Gaps, gap: Gap, row: BackfillPage) -> None:
+        if not is_back.is_set():
+            raise Unreachable("slow", request="messages")
+        await read(gaps, gap, row)
+
+    monkeypatch.setattr(Gaps, "_read", slow)
+    asking = line.silence(MEMBERS)
+    await _invite(ann, bot, direct)
+    await bot.until(lambda: asking.met, "the bot to have joined")
+    await bot.has(await scene.managers[0].send_text(scene.desk, "so an answer with the join was taken"))
+    behind = "SELECT bottom FROM gaps WHERE room = ?"
+    await bot.until(lambda: bot.rows(behind, direct) in ([], [(1,)]), "no page, or the way to all")
+    line.clear()
+    await bot.until(lambda: [f.room_id for f in bot.facts(RoomEntered)].count(direct) == 2, "the return")
+    is_back.set()
+    await answer(ann, bot, direct, await ann.send_text(direct, "!help"))
+    assert unseen.isdisjoint(bot.recorded())
 
 
 async def test_the_greeting_comes_after_a_crash_before_it(theatre: Theatre, line: BadLine) -> None:
