@@ -36,7 +36,7 @@ from storage import queries
 from storage.state import backfill
 from storage.state.backfill import BackfillPage, Delivered, Gap
 
-from .timeline import by_delivery
+from .timeline import by_delivery, with_newer, with_older
 
 log = structlog.get_logger()
 
@@ -200,7 +200,7 @@ class Gaps(BotPart):
             told: list[Received] = []
             with suppress(HomeserverError):
                 told = await self._told_now(gap)
-            events = _in_order(told, await self._all_delivered(gap))
+            events = with_newer(told, await self._all_delivered(gap))
             await self._pipeline.take(events, also=partial(backfill.close_gap, room=gap.room), heard_ms=gap.since)
             self._is_level(gap.room)
 
@@ -273,7 +273,7 @@ class Gaps(BotPart):
             if await self._takes_long(events):
                 return False
             also = partial(backfill.close_gap, room=gap.room)
-            await self._pipeline.take(_in_order(told, events), also=also, heard_ms=gap.since)
+            await self._pipeline.take(with_older(told, events), also=also, heard_ms=gap.since)
             self._is_level(gap.room)
         return True
 
@@ -397,9 +397,3 @@ class _Tries:
 
     count: int = 0
     since: int = 0
-
-
-def _in_order(told: Sequence[Received], timeline: Sequence[Received]) -> list[Received]:
-    """Return the timeline, preceded by the state that has no place in it."""
-    there = {event.event for event in timeline}
-    return [*(event for event in told if event.event not in there), *timeline]

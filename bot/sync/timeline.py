@@ -83,3 +83,23 @@ def by_delivery(
             newest_first.append(missed[left.pop()])
         newest_first.append(event)
     return [*(missed[each] for each in left), *reversed(newest_first)]
+
+
+def with_older(told: Sequence[Received], timeline: Sequence[Received]) -> list[Received]:
+    """Return the timeline, preceded by the state that was asked for before it and has no place in it."""
+    there = {event.event for event in timeline}
+    return [*(event for event in told if event.event not in there), *timeline]
+
+
+def with_newer(told: Sequence[Received], timeline: Sequence[Received]) -> list[Received]:
+    """Return the timeline and the state that was asked for after it: after it, what replaces state in it."""
+    replaced = {key for event in timeline if (key := _state_key(event)) is not None}
+    there = {event.event for event in timeline}
+    newer = [event for event in told if event.event not in there and _state_key(event) in replaced]
+    return [*with_older([event for event in told if event not in newer], timeline), *newer]
+
+
+def _state_key(event: Received) -> tuple[str, str] | None:
+    if isinstance(event, StateChanged):
+        return event.type, event.state_key
+    return (event.type, event.user) if isinstance(event, MembershipChanged) else None

@@ -3,9 +3,9 @@
 import pytest
 
 from bot.events.sync_response import JoinedRoom, LeftRoom, read_sync
-from bot.sync.timeline import by_delivery, delivered, since_notice, to_record
-from moderation.values.events import Received
-from moderation.values.ids import EventId, UserId
+from bot.sync.timeline import by_delivery, delivered, since_notice, to_record, with_newer, with_older
+from moderation.values.events import Received, StateChanged
+from moderation.values.ids import EventId, RoomId, UserId
 
 ROOM = "!room:example.org"
 EVENTS = ("$before", "$notice", "$after")
@@ -79,3 +79,28 @@ def test_what_no_page_shows_comes_after_what_was_delivered_before_it(pages: str,
     missed = {event.event: event for event in events("MN") if event.event and event.event[1] in came}
     found = by_delivery(events(pages), [EventId(f"${each}") for each in came], missed)
     assert [event.event for event in found] == [f"${each}" for each in order]
+
+
+def test_state_that_was_asked_for_stands_before_the_timeline_unless_it_replaces_state_in_it() -> None:
+    """The homeserver may have changed what it had delivered just before, when the present state was asked for."""
+    delivered_name, message, name, topic = (
+        state("$name1", "m.room.name"),
+        *room("join", "$said").timeline,
+        *(state("$name2", "m.room.name"), state("$topic", "m.room.topic")),
+    )
+    assert with_newer([name, topic], [delivered_name, message]) == [topic, delivered_name, message, name]
+    assert with_newer([delivered_name], [delivered_name, message]) == [delivered_name, message]
+    assert with_older([delivered_name, topic], [message, name, topic]) == [delivered_name, message, name, topic]
+
+
+def state(event: str, type: str) -> Received:
+    return StateChanged(
+        room=RoomId(ROOM),
+        event=EventId(event),
+        sender=UserId("@ann:example.org"),
+        sent_ms=1,
+        received_ms=1,
+        type=type,
+        content={},
+        state_key="",
+    )
