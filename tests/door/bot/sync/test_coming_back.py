@@ -160,6 +160,7 @@ async def test_a_gap_of_the_former_stay_ends_with_it(
     assert bot.rows("SELECT 1 FROM gap_events") + bot.rows("SELECT 1 FROM gap_pages") == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["kick", "ban"])
 async def test_what_an_answer_has_of_an_absence_is_not_recorded_when_its_beginning_cannot_be_read(
     theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch, how: str
@@ -179,6 +180,7 @@ async def test_what_an_answer_has_of_an_absence_is_not_recorded_when_its_beginni
     assert [record.parts[0]["body"] for record in bot.records() if "while it" in str(record.parts)] == []
 
 
+@pytest.mark.long
 async def test_a_notice_of_a_former_stay_is_not_taken_for_one_of_the_next(theatre: Theatre, line: BadLine) -> None:
     """The bot is stopped between its notice and the opening, and removed and invited meanwhile."""
     bot, room, member, _ = await invited(theatre)

@@ -40,6 +40,7 @@ async def test_what_is_said_before_the_bot_knows_who_is_in_a_direct_room_is_answ
     await bot.until(lambda: bot.rows(THERE, direct, ann.user) == [("join",)], "who is there")
 
 
+@pytest.mark.long
 async def test_a_direct_room_is_heard_again_if_its_removal_is_told_after_the_return(
     theatre: Theatre, line: BadLine
 ) -> None:
@@ -64,6 +65,7 @@ async def test_a_direct_room_is_heard_again_if_its_removal_is_told_after_the_ret
     assert bot.condition(direct) == "protected"
 
 
+@pytest.mark.long
 async def test_what_is_still_to_be_read_of_a_former_stay_does_not_end_the_next_one(
     theatre: Theatre, line: BadLine
 ) -> None:
@@ -81,6 +83,7 @@ async def test_what_is_still_to_be_read_of_a_former_stay_does_not_end_the_next_o
     await answer(ann, bot, direct, await ann.send_text(direct, "!help"))
 
 
+@pytest.mark.long
 async def test_nothing_of_an_absence_is_read_while_the_bot_comes_back(
     theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +119,7 @@ async def test_nothing_of_an_absence_is_read_while_the_bot_comes_back(
     assert unseen.isdisjoint(bot.recorded())
 
 
+@pytest.mark.long
 async def test_the_greeting_comes_after_a_crash_before_it(theatre: Theatre, line: BadLine) -> None:
     scene = await theatre.scene()
     bot, ann = scene.bot, scene.members[0]
@@ -129,6 +133,7 @@ async def test_the_greeting_comes_after_a_crash_before_it(theatre: Theatre, line
     await ann.wait_event(direct, lambda seen: seen.sender == bot.user and seen.type == "m.room.message", what="hello")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("short_waits")
 async def test_a_direct_room_that_cannot_be_read_stops_no_deadline(theatre: Theatre, line: BadLine) -> None:
     scene = await theatre.scene(RULES + SOON, members=2)

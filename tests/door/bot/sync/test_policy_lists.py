@@ -154,6 +154,7 @@ async def test_who_is_spared_comes_back_and_is_banned_again_once_no_longer_spare
     await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=ann.user)
 
 
+@pytest.mark.long
 async def test_a_list_that_changes_again_and_again_holds_up_no_other_and_no_decision(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
